@@ -25,9 +25,8 @@ REDIS_FILE = "redis.env"
 DATABASE_VARIABLES = ("MASTERIA_DATABASE_URL", "MASTERIA_DATABASE_SYSTEM_URL", "MASTERIA_DATABASE_OWNER_URL")
 REDIS_VARIABLE = "MASTERIA_REDIS_URL"
 WEAK_PASSWORDS = frozenset({"admin", "change-me", "changeme", "masteria", "password", "postgres", "secret"})
-PASSWORD_ALPHABET = (
-    "abcdefghijkmnpqrstuvwxyz23456789"  # without the look-alikes l, o, 0 and 1: people type it
-)
+# Without the look-alikes l, o, 0 and 1: people type it.
+READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class SettingsError(Exception):
@@ -181,8 +180,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     lines = (line.strip() for line in path.read_text().splitlines())
-    pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    return {name: value for name, value in pairs}
+    parted = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in parted}
 
 
 def write_env_file(path: Path, values: dict[str, str]) -> None:
@@ -201,7 +200,7 @@ def new_key() -> str:
 
 def new_password() -> str:
     """A fresh password of about 59 bits that can be read aloud, as `abcd-efgh-jkmn`."""
-    return "-".join("".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(4)) for _ in range(3))
+    return "-".join("".join(secrets.choice(READABLE) for _ in range(4)) for _ in range(3))
 
 
 def decode_key(name: str, text: str) -> bytes:
