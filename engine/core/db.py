@@ -1,0 +1,135 @@
+"""Sessions on PostgreSQL, where the tenant is the session: row-level security sees to the rest.
+
+Only this module commits. `tenant_session` is the one opener for a tenant's rows; sessions across tenants live in
+`engine.core.system`, whose importers are listed in the import contracts.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, Engine, MetaData, Text, create_engine, event, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
+
+from engine.core.errors import DatabaseAway
+from engine.core.ids import TenantId, uuid7
+from engine.core.settings import settings
+
+TENANT_DEFAULT = text("nullif(current_setting('app.tenant_id', true), '')::uuid")
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The tables of the product. A table is a tenant's (`TenantTable`) or is listed in tests/house as of no tenant."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        str: Text,
+    }
+
+
+class TenantTable:
+    """A table whose rows belong to a tenant: primary key (tenant_id, id), tenant_id filled by the session."""
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+
+
+def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address."""
+    driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_engine(
+        driver_url,
+        pool_size=pool_size,
+        max_overflow=pool_size * 2,
+        pool_timeout=10,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "application_name": "masteria"},
+    )
+
+
+@cache
+def app_engine() -> Engine:
+    """The engine of the app role, which sees only the rows of the tenant that a session names."""
+    return connect_engine(settings().database_url, pool_size=10)
+
+
+@event.listens_for(Session, "after_begin")
+def _name_the_tenant(session: Session, _transaction: SessionTransaction, connection: Any) -> None:
+    tenant_id = session.info.get("tenant_id")
+    if tenant_id is not None:
+        # set_config(..., is_local=true) ends with the transaction: a pooled connection never carries a tenant over.
+        connection.exec_driver_sql("select set_config('app.tenant_id', %s, true)", (str(tenant_id),))
+
+
+@contextmanager
+def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
+    """One transaction: commits at the end, rolls back on an error, says DatabaseAway when there is no database."""
+    session = Session(engine, expire_on_commit=False, info={"tenant_id": tenant_id, "after_commit": []})
+    try:
+        with session.begin():
+            yield session
+    except (OperationalError, InterfaceError) as error:
+        if _is_connection_loss(error):
+            raise DatabaseAway() from error
+        raise
+    finally:
+        session.close()
+    for follow in session.info["after_commit"]:
+        follow()
+
+
+def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:
+    """True when the server could not be reached or went away, rather than refused the statement."""
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return sqlstate is None or sqlstate.startswith(("08", "57P"))
+
+
+@contextmanager
+def tenant_session(tenant_id: UUID) -> Iterator[Session]:
+    """A transaction that sees one tenant's rows; commits when the block ends well."""
+    with transaction_on(app_engine(), tenant_id) as session:
+        yield session
+
+
+def tenant_of(session: Session) -> TenantId:
+    """The tenant that this session is opened for."""
+    tenant_id = session.info.get("tenant_id")
+    if tenant_id is None:
+        raise RuntimeError("this session is not a tenant's: open it with tenant_session()")
+    return TenantId(tenant_id)
+
+
+def after_commit(session: Session, follow: Callable[[], None]) -> None:
+    """Run `follow` once this transaction has committed (a bell, never an effect that must not be lost)."""
+    session.info["after_commit"].append(follow)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job gets that waits on the outside: it opens short sessions and keeps none open while it waits."""
+
+    tenant_id: TenantId
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A short transaction of this tenant."""
+        with tenant_session(self.tenant_id) as session:
+            yield session

@@ -1,0 +1,59 @@
+"""Facts: what a floor tells those above, recorded in the outbox in the transaction that made it true.
+
+The relay (engine/scheduler/relay.py) publishes facts to screens and queues the reactions. Facts for screens carry
+absolute values and a revision, so that the newest wins and order does not matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from engine.core.bells import ring
+from engine.core.db import Base, TenantTable, after_commit
+from engine.core.ids import uuid7
+
+
+class OutboxEntry(TenantTable, Base):
+    """One fact, until the relay has passed it on; then the row goes (its reactions stand in `reactions`)."""
+
+    __tablename__ = "outbox"
+
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class PendingReaction(TenantTable, Base):
+    """One reaction to one fact that still has to happen; done in one transaction with its effect, then deleted."""
+
+    __tablename__ = "reactions"
+
+    reaction: Mapped[str]
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What became true: a kind (`campaign.changed`), and JSON-able data."""
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+def emit(session: Session, fact: Fact) -> UUID:
+    """Record a fact; it is passed on if, and only if, this transaction commits."""
+    entry = OutboxEntry(id=uuid7(), kind=fact.kind, payload=dict(fact.data))
+    session.add(entry)
+    if not session.info.get("outbox_rung"):
+        session.info["outbox_rung"] = True
+        after_commit(session, lambda: ring("relay"))
+    return entry.id
