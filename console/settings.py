@@ -1,0 +1,113 @@
+"""The console's few settings, from the environment (`MASTERIA_…`) and, outside production, the home folder.
+
+The console knows neither the database nor the engine: it needs the API's address, Redis, and a key for the
+sign-ins it keeps.
+"""
+
+import base64
+import binascii
+import os
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KEY_BYTES = 32
+
+
+class ConsoleSettingsError(Exception):
+    """The settings do not allow a start; the text is one sentence for the operator."""
+
+
+class Environment(StrEnum):
+    """Where this deployment stands; production is strict."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+def default_home() -> Path:
+    """`.masteria` in the checkout, or in the working directory when installed elsewhere."""
+    root = Path(__file__).resolve().parents[1]
+    return (root if (root / "pyproject.toml").is_file() else Path.cwd()) / ".masteria"
+
+
+class ConsoleSettings(BaseSettings):
+    """The settings of one console process; `console_settings()` gives the one in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MASTERIA_", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    home: Path = Field(default_factory=default_home)
+    redis_url: str = Field(default="", repr=False)
+    api_port: int = Field(default=8000, ge=1, le=65535)
+    api_url: str = ""
+    console_port: int = Field(default=5006, ge=1, le=65535)
+    # Where browsers find the console, when that differs from the Host they send (a proxy that rewrites it).
+    console_url: str = ""
+    # Seals the sign-ins kept in Redis and signs page tokens. Every console process needs the same one. Without
+    # it, it is derived from the master key; give it, and the console never needs to see the master key.
+    console_key: str = Field(default="", repr=False)
+    master_key: str = Field(default="", repr=False)
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    # How long a sign-in lasts without being used.
+    console_session_days: int = Field(default=14, ge=1, le=90)
+    # The largest file taken for an import; the API has the last word.
+    upload_limit_mb: int = Field(default=512, ge=1)
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        url = (self.api_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
+        object.__setattr__(self, "api_url", url)  # the model is frozen for everyone else
+        object.__setattr__(self, "console_url", self.console_url.rstrip("/"))
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """True where nothing may be guessed."""
+        return self.environment is Environment.PRODUCTION
+
+    def key_for(self, purpose: str) -> bytes:
+        """A 32-byte key for one purpose; keys of different purposes tell nothing of each other."""
+        root = _decode(self.console_key or self.master_key)
+        return HKDF(SHA256(), KEY_BYTES, salt=b"masteria", info=f"console:{purpose}".encode()).derive(root)
+
+
+def _decode(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConsoleSettingsError(
+            "MASTERIA_CONSOLE_KEY (or MASTERIA_MASTER_KEY) must be 32 bytes in base64: openssl rand -base64 32."
+        )
+    return key
+
+
+@cache
+def console_settings() -> ConsoleSettings:
+    """The settings in force, read once per process; raises ConsoleSettingsError where they don't suffice."""
+    given = ConsoleSettings()
+    if not given.is_production:
+        given = ConsoleSettings(_env_file=_env_files(given.home))
+    _decode(given.console_key or given.master_key)
+    if not given.redis_url:
+        raise ConsoleSettingsError("MASTERIA_REDIS_URL is not set: the console lives on Redis.")
+    return given
+
+
+def _env_files(home: Path) -> tuple[Path, ...]:
+    """What the engine left for one machine: drawn secrets, and where the embedded Redis listens."""
+    files = [home / "secrets.env"]
+    if not os.environ.get("MASTERIA_REDIS_URL"):
+        files.append(home / "run" / "redis.env")
+    return tuple(files)
