@@ -1,8 +1,8 @@
 """Migrations run as the owner role, one transaction each, under an advisory lock so that two starts do not race."""
 
+from alembic import context
 from sqlalchemy import create_engine, text
 
-from alembic import context
 from engine.core.db import Base
 from engine.core.settings import settings
 

@@ -1,6 +1,7 @@
 """What the ground floor keeps: facts on their way, reactions, data keys, idempotency keys, periodic slots."""
 
 from alembic import op
+
 from engine.core.rls import protect, system_only
 
 revision = "0001"

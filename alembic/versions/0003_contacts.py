@@ -1,6 +1,7 @@
 """People, their identities, tags, consent and imports."""
 
 from alembic import op
+
 from engine.core.rls import protect
 
 revision = "0003"

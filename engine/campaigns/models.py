@@ -1,0 +1,143 @@
+"""Tables of campaigns: the blast, its frozen set of people, and which state may follow which."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.core.db import Base, TenantTable
+
+
+class CampaignStatus(StrEnum):
+    """Where a campaign stands; `pausing` until no call can leave or is under way."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: Mapping[CampaignStatus, frozenset[CampaignStatus]] = {
+    CampaignStatus.DRAFT: frozenset(
+        {CampaignStatus.SCHEDULED, CampaignStatus.RUNNING, CampaignStatus.CANCELLED}
+    ),
+    CampaignStatus.SCHEDULED: frozenset(
+        {CampaignStatus.DRAFT, CampaignStatus.RUNNING, CampaignStatus.CANCELLED}
+    ),
+    CampaignStatus.RUNNING: frozenset(
+        {CampaignStatus.PAUSING, CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
+    ),
+    CampaignStatus.PAUSING: frozenset(
+        {CampaignStatus.PAUSED, CampaignStatus.RUNNING, CampaignStatus.CANCELLED}
+    ),
+    CampaignStatus.PAUSED: frozenset({CampaignStatus.RUNNING, CampaignStatus.CANCELLED}),
+    CampaignStatus.COMPLETED: frozenset({CampaignStatus.RUNNING}),
+    CampaignStatus.CANCELLED: frozenset(),
+}
+
+
+class Exclusion(StrEnum):
+    """Why a person of the audience gets no message."""
+
+    NO_IDENTITY = "no_identity"
+    OPTED_OUT = "opted_out"
+    NO_CONSENT = "no_consent"
+    DUPLICATE = "duplicate"
+    MISSING_VARIABLE = "missing_variable"
+
+
+class Campaign(TenantTable, Base):
+    """One blast. `freeze_after` is the checkpoint of the audience: the last contact taken, written with its rows."""
+
+    __tablename__ = "campaigns"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('draft', 'scheduled', 'running', 'pausing', 'paused', 'completed', 'cancelled')",
+            name="status",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "channel_id"], ["channels.tenant_id", "channels.id"], name="fk_campaigns_channel"
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "template_id"],
+            ["templates.tenant_id", "templates.id"],
+            name="fk_campaigns_template",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "gate_id"], ["gates.tenant_id", "gates.id"], name="fk_campaigns_gate"
+        ),
+        Index(
+            "ix_campaigns_active",
+            "status",
+            postgresql_where=text("status in ('scheduled', 'running', 'pausing')"),
+        ),
+    )
+
+    name: Mapped[str]
+    channel_id: Mapped[UUID]
+    template_id: Mapped[UUID]
+    audience: Mapped[dict[str, Any]]
+    variables: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    status: Mapped[str] = mapped_column(server_default="draft")
+    scheduled_at: Mapped[datetime | None]
+    gate_id: Mapped[UUID]
+    snapshot_id: Mapped[UUID | None]
+    freeze_after: Mapped[UUID | None]
+    frozen_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    excluded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    recipients: Mapped[int] = mapped_column(server_default="0")
+    replied: Mapped[int] = mapped_column(server_default="0")
+    pause_reason: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    created_by: Mapped[UUID | None]
+    revision: Mapped[int] = mapped_column(server_default="1")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CampaignRecipient(TenantTable, Base):
+    """One person in a campaign: the message written for them (the newest, after a retry), or why there is none."""
+
+    __tablename__ = "campaign_recipients"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "campaign_id"],
+            ["campaigns.tenant_id", "campaigns.id"],
+            ondelete="CASCADE",
+            name="fk_campaign_recipients_campaign",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "contact_id"],
+            ["contacts.tenant_id", "contacts.id"],
+            ondelete="SET NULL (contact_id)",
+            name="fk_campaign_recipients_contact",
+        ),
+        Index("uq_campaign_recipients_contact", "tenant_id", "campaign_id", "contact_id", unique=True),
+        Index(
+            "uq_campaign_recipients_address",
+            "tenant_id",
+            "campaign_id",
+            "address",
+            unique=True,
+            postgresql_where=text("excluded is null"),
+        ),
+        Index("ix_campaign_recipients_page", "tenant_id", "campaign_id", "id"),
+        Index("ix_campaign_recipients_contact", "tenant_id", "contact_id", "id"),
+    )
+
+    campaign_id: Mapped[UUID]
+    contact_id: Mapped[UUID | None]
+    address: Mapped[str | None]
+    message_id: Mapped[UUID | None]
+    excluded: Mapped[str | None]
+    excluded_detail: Mapped[str | None]
+    replied_at: Mapped[datetime | None]
