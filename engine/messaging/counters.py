@@ -1,0 +1,100 @@
+"""Counters that come from rows: every transition of messages changes them in its own transaction.
+
+`message_tallies` hold how many counted messages of a gate stand in each state; `activity` what happened on a channel
+per quarter of an hour. Both are written last in a transaction and in key order, so that writers queue and never
+deadlock. `make doctor` and a test compare them with the rows.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, select, text
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.orm import Session
+
+from engine.core.events import Fact, emit
+from engine.messaging.models import MessageState, MessageTally
+
+BUCKET = timedelta(minutes=15)
+
+type Tallies = Counter[tuple[UUID, str]]
+type Happenings = Counter[tuple[datetime, UUID, str]]
+
+MEASURES = ("accepted", "sent", "delivered", "read", "failed", "received", "replied")
+
+
+def bucket_of(instant: datetime) -> datetime:
+    """The quarter of an hour that an instant falls in."""
+    return instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
+
+
+_ADD_TALLIES = text(
+    """insert into message_tallies (gate_id, state, n)
+       select * from unnest(:gates, :states, :amounts) as new(gate_id, state, n) order by 1, 2
+       on conflict (tenant_id, gate_id, state) do update set n = message_tallies.n + excluded.n"""
+).bindparams(
+    bindparam("gates", type_=ARRAY(Uuid)),
+    bindparam("states", type_=ARRAY(Text)),
+    bindparam("amounts", type_=ARRAY(BigInteger)),
+)
+
+_ADD_ACTIVITY = text(
+    """insert into activity (bucket, channel_id, measure, n)
+       select * from unnest(:buckets, :channels, :measures, :amounts) as new(bucket, channel_id, measure, n)
+       order by 1, 2, 3
+       on conflict (tenant_id, bucket, channel_id, measure) do update set n = activity.n + excluded.n
+       returning bucket, channel_id, measure, n"""
+).bindparams(
+    bindparam("buckets", type_=ARRAY(TIMESTAMP(timezone=True))),
+    bindparam("channels", type_=ARRAY(Uuid)),
+    bindparam("measures", type_=ARRAY(Text)),
+    bindparam("amounts", type_=ARRAY(BigInteger)),
+)
+
+
+def record(session: Session, tallies: Mapping[tuple[UUID, str], int], happenings: Happenings) -> None:
+    """Add to both counters and tell the screens; call it once, as the last write of a transaction."""
+    moves = sorted((gate, state, n) for (gate, state), n in tallies.items() if n)
+    if moves:
+        gates, states, amounts = zip(*moves, strict=True)
+        session.execute(
+            _ADD_TALLIES, {"gates": list(gates), "states": list(states), "amounts": list(amounts)}
+        )
+        emit(session, Fact("sends.moved", {"gates": sorted({str(gate) for gate in gates})}))
+    events = sorted(
+        (bucket, channel, measure, n) for (bucket, channel, measure), n in happenings.items() if n
+    )
+    if events:
+        buckets, channels, measures, amounts = zip(*events, strict=True)
+        rows = session.execute(
+            _ADD_ACTIVITY,
+            {
+                "buckets": list(buckets),
+                "channels": list(channels),
+                "measures": list(measures),
+                "amounts": list(amounts),
+            },
+        ).all()
+        emit(
+            session,
+            Fact("activity.moved", {"cells": [[r[0].isoformat(), str(r[1]), r[2], r[3]] for r in rows]}),
+        )
+
+
+def moved(tallies: Tallies, gate_id: UUID | None, before: str | None, after: str) -> None:
+    """Note one counted message's step from one state to another (from None when it is new)."""
+    if gate_id is None:
+        return
+    if before is not None:
+        tallies[gate_id, before] -= 1
+    tallies[gate_id, after] += 1
+
+
+def tally_of(session: Session, gate_id: UUID) -> dict[MessageState, int]:
+    """How many counted messages of a gate stand in each state (states with none are left out)."""
+    rows = session.execute(
+        select(MessageTally.state, MessageTally.n).where(MessageTally.gate_id == gate_id, MessageTally.n != 0)
+    )
+    return {MessageState(state): n for state, n in rows}
