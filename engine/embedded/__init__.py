@@ -1,8 +1,9 @@
 """PostgreSQL and Valkey from wheels, for one machine: no server to install, data under `{home}`.
 
-`prepare_postgres` and `prepare_valkey` make the data directory and answer with a `Server`: what to run, as
-whom, and where it will listen. A supervisor runs it, or `start_postgres` and `start_valkey` do. Both listen on
-a free loopback port that is remembered from start to start, behind a password.
+`prepare_postgres` and `prepare_valkey` end what an earlier run left behind, make the data directory and answer
+with a `Server`: what to run, as whom, and where it will listen. A supervisor runs it, or `start_postgres` and
+`start_valkey` do. Both listen on a free loopback port that is remembered from start to start, behind a
+password.
 """
 
 from pathlib import Path
@@ -23,7 +24,6 @@ from engine.embedded.server import (
     Server,
     die_with_parent,
     port_is_free,
-    stop_leftover,
 )
 from engine.embedded.valkey import prepare_valkey, start_valkey, wait_for_valkey
 
@@ -41,7 +41,6 @@ __all__ = [
     "remember_urls",
     "start_postgres",
     "start_valkey",
-    "stop_leftover",
     "wait_for_postgres",
     "wait_for_valkey",
 ]

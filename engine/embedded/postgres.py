@@ -22,6 +22,7 @@ from engine.embedded.server import (
     kept_passwords,
     remembered_port,
     spawn,
+    stop_leftover,
     wait_until,
     wheel_folder,
 )
@@ -30,6 +31,7 @@ SUPERUSER = "postgres"
 DATABASE = "masteria"
 SYSTEM_USER = "masteria"  # PostgreSQL refuses to run as root: under root it runs as this user
 SYSTEM_DATA = Path("/var/lib/masteria")
+STOP_SIGNAL = signal.SIGINT  # "fast": open transactions are rolled back, the data is checkpointed
 MEBIBYTE = 1024 * 1024
 
 
@@ -65,6 +67,7 @@ def prepare_postgres(home: Path, *, durable: bool = True) -> Server:
     password = kept_passwords(home)["superuser"]
     if not (data / "PG_VERSION").exists():
         _init_postgres(binaries, data, password, user)
+    stop_leftover(data, data / "postmaster.pid", with_signal=STOP_SIGNAL)
     port = remembered_port(home, "postgres")
     conf = data / "masteria.conf"
     conf.write_text(postgres_conf(port, durable=durable))
@@ -76,8 +79,7 @@ def prepare_postgres(home: Path, *, durable: bool = True) -> Server:
         port=port,
         url=f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{port}/postgres",
         user=user,
-        stop_signal=signal.SIGINT,  # "fast": open transactions are rolled back, the data is checkpointed
-        pid_file=data / "postmaster.pid",
+        stop_signal=STOP_SIGNAL,
     )
 
 

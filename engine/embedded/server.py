@@ -40,7 +40,6 @@ class Server:
     url: str = field(repr=False)
     user: str | None
     stop_signal: signal.Signals
-    pid_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,6 @@ class RunningServer:
 
 def spawn(server: Server, log: Path) -> subprocess.Popen[bytes]:
     """Start a server whose life is bound to ours (on Linux the kernel ends it when we are killed)."""
-    stop_leftover(server)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -86,12 +84,12 @@ def die_with_parent(with_signal: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(with_signal))
 
 
-def stop_leftover(server: Server, *, seconds: float = 15.0) -> bool:
+def stop_leftover(data: Path, pid_file: Path, *, with_signal: signal.Signals, seconds: float = 15.0) -> bool:
     """End a server that an earlier run left behind on the same data; True when there was one."""
-    process = find_leftover(server)
+    process = _find_leftover(data, pid_file)
     if process is None:
         return False
-    process.send_signal(server.stop_signal)
+    process.send_signal(with_signal)
     try:
         process.wait(seconds)
     except psutil.TimeoutExpired:
@@ -100,15 +98,14 @@ def stop_leftover(server: Server, *, seconds: float = 15.0) -> bool:
     return True
 
 
-def find_leftover(server: Server) -> psutil.Process | None:
+def _find_leftover(data: Path, pid_file: Path) -> psutil.Process | None:
     """The running server on this data directory, told by its pid file and its working directory."""
     try:
-        pid = int(server.pid_file.read_text().split()[0])
-        process = psutil.Process(pid)
-        ours = Path(process.cwd()) == server.directory.resolve()
+        process = psutil.Process(int(pid_file.read_text().split()[0]))
+        ours = Path(process.cwd()) == data.resolve()
         return process if ours and process.status() != psutil.STATUS_ZOMBIE else None
-    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
-        return None
+    except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess, psutil.AccessDenied):
+        return None  # no file, a torn file, or the number now belongs to someone else's process
 
 
 def wait_until(answers: Callable[[], bool], is_alive: Callable[[], bool], name: str) -> None:

@@ -13,6 +13,7 @@ from engine.embedded.server import (
     kept_passwords,
     remembered_port,
     spawn,
+    stop_leftover,
     wait_until,
     wheel_folder,
 )
@@ -30,6 +31,7 @@ def prepare_valkey(home: Path, *, durable: bool = True) -> Server:
     """Valkey 8.1 with its append-only file under `{home}/valkey`."""
     data = home / "valkey"
     data.mkdir(parents=True, exist_ok=True)
+    stop_leftover(data, data / "valkey.pid", with_signal=signal.SIGTERM)
     password = kept_passwords(home)["valkey"]
     port = remembered_port(home, "valkey")
     conf = data / "valkey.conf"
@@ -43,7 +45,6 @@ def prepare_valkey(home: Path, *, durable: bool = True) -> Server:
         url=f"redis://:{password}@{LOOPBACK}:{port}/0",
         user=None,
         stop_signal=signal.SIGTERM,
-        pid_file=data / "valkey.pid",
     )
 
 

@@ -1,0 +1,1 @@
+"""The operator's door: the `masteria` command, and the one supervisor that runs everything on one machine."""

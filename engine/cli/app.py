@@ -1,0 +1,133 @@
+"""The `masteria` command: parses, calls one function, prints; every failure is a sentence and exit code 1."""
+
+import subprocess
+import sys
+from typing import Annotated
+
+import psycopg
+import typer
+
+from engine.cli.database import bootstrap, make_passwords, migrate, seed
+from engine.cli.doctor import examine
+from engine.cli.reset import ResetRefused, reset_home
+from engine.cli.supervisor import SupervisorError
+from engine.cli.up import UpError, run_up
+from engine.core.bootstrap import bootstrap_script, database_urls
+from engine.core.errors import MasterIAError
+from engine.core.log import configure_logging
+from engine.core.settings import DATABASE_VARIABLES, SettingsError, settings
+from engine.embedded import EmbeddedServerError
+
+FORESEEN = (
+    EmbeddedServerError,
+    MasterIAError,
+    ResetRefused,
+    SettingsError,
+    SupervisorError,
+    UpError,
+    psycopg.OperationalError,
+)
+
+app = typer.Typer(
+    help="Master IA on this machine: start it, look after it, make companies and people.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine and stay until Ctrl-C."""
+    run_up()
+
+
+@app.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database's schema to the newest revision."""
+    migrate()
+    typer.echo("The schema is at its newest revision.")
+
+
+@app.command(name="seed")
+def seed_command() -> None:
+    """Fill an empty database with the demo company."""
+    typer.echo(
+        "The demo company is in place." if seed() else "There is a company already: nothing was changed."
+    )
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the data of the embedded servers, media and logs, so that the next start is a first one."""
+    home = settings().home
+    if not yes:
+        typer.confirm(f"Delete all data in {home}?", abort=True)
+    reset_home(home)
+    typer.echo("Deleted. The next start makes the demo company anew.")
+
+
+@app.command()
+def doctor() -> None:
+    """Check everything that must be right, and say what to do about what is not."""
+    findings = examine()
+    for finding in findings:
+        typer.echo(f"{'ok     ' if finding.ok else 'ATTEND '} {finding.subject}: {finding.text}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(
+    name: Annotated[
+        str, typer.Argument(help="A process, as api or worker-send; without it, their names.")
+    ] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay and show new lines.")] = False,
+) -> None:
+    """Show a process's log."""
+    folder = settings().home / "logs"
+    path = folder / f"{name}.log"
+    if not name or not path.is_file():
+        names = sorted(item.name.removesuffix(".log") for item in folder.glob("*.log"))
+        typer.echo("Logs: " + (", ".join(names) or "none yet; start with `make up`"))
+        raise typer.Exit(1 if name else 0)
+    subprocess.run(["tail", *(["-f"] if follow else []), "-n", str(lines), str(path)], check=False)
+
+
+@app.command(name="bootstrap-database")
+def bootstrap_database_command(
+    superuser_url: Annotated[
+        str, typer.Argument(help="postgresql://superuser:…@host/postgres; not needed with --print.")
+    ] = "",
+    database: Annotated[str, typer.Option(help="The database's name.")] = "masteria",
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the SQL for a DBA instead of running it.")
+    ] = False,
+) -> None:
+    """Make the three roles, the database and its extensions on a server of yours. Safe to run again.
+
+    Each run sets new passwords and prints the three addresses to put into the settings.
+    """
+    passwords = make_passwords()
+    if show:
+        typer.echo(bootstrap_script(database=database, passwords=passwords), nl=False)
+        urls = database_urls(superuser_url or "postgresql://HOST:5432/", database, passwords)
+    elif superuser_url:
+        urls = bootstrap(superuser_url, database, passwords)
+    else:
+        raise typer.BadParameter("Name the superuser's address, or add --print.")
+    for name, url in zip(DATABASE_VARIABLES, (urls.app, urls.system, urls.owner), strict=True):
+        typer.echo(f"{name}={url}", err=show)  # with --print, standard output is the script alone
+
+
+def main() -> None:
+    """Run the command; what was foreseen is told in a sentence, the rest is a traceback."""
+    configure_logging("cli")
+    try:
+        app()
+    except FORESEEN as error:
+        typer.echo(str(error).strip(), err=True)
+        sys.exit(1)

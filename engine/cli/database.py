@@ -1,0 +1,63 @@
+"""What the operator does to the database: migrate, seed, and the roles and database themselves."""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from engine.core.bootstrap import DatabaseUrls, RolePasswords, bootstrap_database, database_urls
+from engine.core.settings import new_key, project_root, settings
+
+SEED_MODULE = "engine.seed"
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Where the schema is and where the code wants it."""
+
+    present: str | None
+    wanted: str | None
+
+
+def migrate() -> None:
+    """Bring the schema to the newest revision, as the owner role."""
+    command.upgrade(_alembic(), "head")
+
+
+def revisions() -> Revisions:
+    """The schema's revision and the newest one."""
+    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+    url = settings().database_owner_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    engine.dispose()
+    return Revisions(present=present, wanted=wanted)
+
+
+def _alembic() -> Config:
+    return Config(str(project_root() / "alembic.ini"))
+
+
+def seed() -> bool:
+    """Fill an empty database with the demo company; True when it did, False when there was one already."""
+    if importlib.util.find_spec(SEED_MODULE) is None:
+        return False
+    return bool(importlib.import_module(SEED_MODULE).seed_demo())
+
+
+def make_passwords() -> RolePasswords:
+    """Fresh passwords for the three roles, safe in an address."""
+    owner, app, system = (new_key().translate(str.maketrans("", "", "+/=")) for _ in range(3))
+    return RolePasswords(owner=owner, app=app, system=system)
+
+
+def bootstrap(superuser_url: str, database: str, passwords: RolePasswords) -> DatabaseUrls:
+    """Make roles, database and extensions; answers with the address for each role."""
+    bootstrap_database(superuser_url, database=database, passwords=passwords)
+    return database_urls(superuser_url, database, passwords)

@@ -1,0 +1,113 @@
+"""What runs: every process of the product, its command, its place in the order, and how its health is asked."""
+
+import sys
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from signal import Signals
+
+from engine.core.settings import Settings
+from engine.embedded import Server
+
+LOOPBACK = "127.0.0.1"
+
+
+class Group(StrEnum):
+    """Programs that start and stop together; stopped from the last to the first."""
+
+    POSTGRES = "postgres"
+    VALKEY = "valkey"
+    DOORS = "doors"
+    WORK = "work"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised process."""
+
+    name: str
+    group: Group
+    command: tuple[str, ...]
+    stop_seconds: int  # after which it is killed
+    stop_signal: Signals = Signals.SIGTERM
+    health_url: str | None = None
+    user: str | None = None
+    directory: Path | None = None
+    setting: str | None = None  # the setting that moves its port
+    port: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def of_server(server: Server) -> Program:
+    """An embedded server as a program; ten seconds are plenty for its last checkpoint."""
+    return Program(
+        name=server.name,
+        group=Group(server.name),
+        command=server.command,
+        directory=server.directory,
+        user=server.user,
+        stop_signal=server.stop_signal,
+        stop_seconds=10,
+    )
+
+
+def doors(given: Settings) -> tuple[Program, ...]:
+    """The processes that listen: API, console and simulator. Open streams get two seconds to end."""
+
+    def door(name: str, app: str, port: int, setting: str, health: str) -> Program:
+        return Program(
+            name=name,
+            group=Group.DOORS,
+            command=_python(
+                *("uvicorn", app, "--host", LOOPBACK, "--port", str(port), "--no-access-log"),
+                *("--no-server-header", "--timeout-graceful-shutdown", "1", "--log-level", "warning"),
+            ),
+            stop_seconds=2,
+            health_url=f"http://{LOOPBACK}:{port}{health}",
+            setting=setting,
+            port=port,
+        )
+
+    return (
+        door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz"),
+        door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/healthz"),
+        door(
+            "simulator",
+            "engine.simulator.app:app",
+            given.simulator_port,
+            "MASTERIA_SIMULATOR_PORT",
+            "/healthz",
+        ),
+    )
+
+
+def work(given: Settings) -> tuple[Program, ...]:
+    """The processes that work by themselves; a call in flight gets ten seconds to end."""
+
+    def worker(queue: str, processes: int) -> Program:
+        return Program(
+            name=f"worker-{queue}",
+            group=Group.WORK,
+            command=_python(
+                *("celery", "-A", "engine.scheduler.app", "worker", "-Q", queue, "-n", f"{queue}@%h"),
+                *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", given.log_level),
+                *("--without-gossip", "--without-mingle"),
+            ),
+            stop_seconds=10,
+        )
+
+    schedule = given.home / "run" / "beat-schedule"
+    beat = Program(
+        name="beat",
+        group=Group.WORK,
+        command=_python(
+            *("celery", "-A", "engine.scheduler.app", "beat", "--loglevel", given.log_level),
+            *("--schedule", str(schedule), "--pidfile="),
+        ),
+        stop_seconds=5,
+    )
+    return (worker("send", 2), worker("events", 2), worker("jobs", 1), beat)
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)

@@ -1,0 +1,270 @@
+"""`masteria up`: everything on one machine, from nothing to an address that answers, and down again in order."""
+
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import httpx
+import typer
+
+from engine.cli.database import migrate, seed
+from engine.cli.programs import Group, Program, doors, of_server, work
+from engine.cli.supervisor import Supervisor, start_supervisor, sweep
+from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Settings, settings
+from engine.embedded import (
+    Server,
+    bootstrap_embedded,
+    port_is_free,
+    prepare_postgres,
+    prepare_valkey,
+    remember_urls,
+    wait_for_postgres,
+    wait_for_valkey,
+)
+
+DEMO_EMAIL = "owner@demo.example"
+READY_SECONDS = 90.0
+WATCH_SECONDS = 1.0
+RETRY_SECONDS = 10.0
+
+
+class UpError(Exception):
+    """`masteria up` cannot go on; the text is a sentence for the operator."""
+
+
+class Stop(Exception):  # noqa: N818 (a wish, not an error)
+    """Ctrl-C or SIGTERM: end in good order."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was last said of each process, so that it is said once."""
+
+    pids: dict[str, int] = field(default_factory=dict)
+    given_up_at: dict[str, float] = field(default_factory=dict)
+
+
+def run_up() -> None:
+    """Start everything, say where it answers, and stay until asked to stop."""
+    given = settings()
+    with _only_one(given), _stop_on_signals():
+        swept = sweep(given.home)
+        if swept:
+            typer.echo(f"Ended {len(swept)} processes that an earlier run had left behind.")
+        listening = doors(given)
+        _refuse_taken_ports(listening)
+        embedded = _prepare_servers(given)
+        programs = [*map(of_server, embedded.values()), *listening, *work(given)]
+        supervisor = start_supervisor(given.home, programs, _environment(given))
+        try:
+            _start(given, supervisor, embedded, listening)
+            _stay(given, supervisor)
+        except Stop:
+            typer.echo("\nStopping: no new call starts, those in flight may take ten seconds.")
+        finally:
+            _ignore_signals()
+            _bring_down(given, supervisor)
+        typer.echo("Stopped. The data is kept.")
+
+
+def _start(
+    given: Settings, supervisor: Supervisor, embedded: Mapping[Group, Server], listening: Sequence[Program]
+) -> None:
+    started = time.monotonic()
+    typer.echo(f"Master IA is starting (data in {given.home}).")
+    _start_servers(given, supervisor, embedded)
+    migrate()
+    supervisor.start(Group.DOORS)
+    if not given.is_production and seed():
+        typer.echo("  the demo company is in place")
+    supervisor.start(Group.WORK)
+    _wait_until_ready(supervisor, listening)
+    typer.echo(_welcome(given, time.monotonic() - started))
+
+
+def _prepare_servers(given: Settings) -> dict[Group, Server]:
+    """The embedded servers to run: those whose address the operator has not given."""
+    embedded: dict[Group, Server] = {}
+    if not any(os.environ.get(name) for name in DATABASE_VARIABLES):
+        embedded[Group.POSTGRES] = prepare_postgres(given.home)
+    if not os.environ.get(REDIS_VARIABLE):
+        embedded[Group.VALKEY] = prepare_valkey(given.home)
+    return embedded
+
+
+def _start_servers(given: Settings, supervisor: Supervisor, embedded: Mapping[Group, Server]) -> None:
+    for group in embedded:
+        supervisor.start(group)
+    postgres, valkey = embedded.get(Group.POSTGRES), embedded.get(Group.VALKEY)
+    if postgres is not None:
+        wait_for_postgres(postgres, supervisor.is_alive)
+        remember_urls(given.home, database=bootstrap_embedded(given.home, postgres), redis_url=None)
+    if valkey is not None:
+        wait_for_valkey(valkey, supervisor.is_alive)
+        remember_urls(given.home, database=None, redis_url=valkey.url)
+    settings.cache_clear()  # from here on the settings hold the servers' addresses
+
+
+def _environment(given: Settings) -> dict[str, str]:
+    """What every process inherits besides our own environment."""
+    return {"MASTERIA_HOME": str(given.home), "PYTHONUNBUFFERED": "1"}
+
+
+def _refuse_taken_ports(listening: Sequence[Program]) -> None:
+    taken = [program for program in listening if program.port and not port_is_free(program.port)]
+    if taken:
+        raise UpError(
+            "\n".join(
+                f"Port {program.port} is taken by another program, and the {program.name} needs it: "
+                f"name a free one with {program.setting}."
+                for program in taken
+            )
+        )
+
+
+def _wait_until_ready(supervisor: Supervisor, listening: Sequence[Program]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    waiting = [program for program in listening if program.health_url]
+    while True:
+        states = supervisor.states()
+        broken = [state for state in states if state.state == "FATAL"]
+        if broken:
+            raise UpError("\n".join(_why(supervisor.home, state.name) for state in broken))
+        waiting = [program for program in waiting if not _is_healthy(program)]
+        if not waiting and all(state.state == "RUNNING" for state in states):
+            return
+        if time.monotonic() > deadline:
+            late = [program.name for program in waiting] or [s.name for s in states if s.state != "RUNNING"]
+            raise UpError("\n".join(_why(supervisor.home, name) for name in late))
+        time.sleep(0.2)
+
+
+def _is_healthy(program: Program) -> bool:
+    if program.health_url is None:
+        return True
+    try:
+        return httpx.get(program.health_url, timeout=2.0).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _why(home: Path, name: str) -> str:
+    log = home / "logs" / f"{name}.log"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    last = f" Its last word: {lines[-1].strip()}" if lines else ""
+    return f"The process {name} does not come up; see {log}.{last}"
+
+
+def _welcome(given: Settings, seconds: float) -> str:
+    lines = [
+        f"Master IA is ready ({seconds:.0f} s).",
+        "",
+        f"  Console     http://127.0.0.1:{given.console_port}",
+        f"  API         {given.api_url}/docs",
+        f"  Simulator   {given.simulator_url}",
+    ]
+    if not given.is_production:
+        lines += ["", f"  Sign in     {DEMO_EMAIL}", f"  Password    {given.demo_password}"]
+    return "\n".join(
+        [*lines, "", f"Logs are in {given.home / 'logs'}. Ctrl-C stops everything and keeps the data."]
+    )
+
+
+def _stay(given: Settings, supervisor: Supervisor) -> None:
+    """Watch until a signal comes: say what was restarted, and try again what the supervisor gave up."""
+    watch = Watch()
+    while True:
+        time.sleep(WATCH_SECONDS)
+        if not supervisor.is_alive():
+            raise UpError(
+                "The supervisor was killed, so everything was stopped; the data is kept. Start again."
+            )
+        for state in supervisor.states():
+            before = watch.pids.get(state.name)
+            if state.state == "RUNNING":
+                if before not in (None, state.pid):
+                    typer.echo(f"{state.name} had ended and was restarted.")
+                watch.pids[state.name] = state.pid
+                watch.given_up_at.pop(state.name, None)
+            elif state.state == "FATAL":
+                if state.name not in watch.given_up_at:
+                    typer.echo(_why(given.home, state.name))
+                    watch.given_up_at[state.name] = time.monotonic()
+                elif time.monotonic() - watch.given_up_at[state.name] > RETRY_SECONDS:
+                    watch.given_up_at[state.name] = time.monotonic()
+                    supervisor.start_one(state)
+
+
+def _bring_down(given: Settings, supervisor: Supervisor) -> None:
+    if supervisor.is_alive():
+        supervisor.shut_down()
+    else:
+        sweep(given.home)
+        _prepare_servers(given)  # ends an embedded server that outlived its supervisor
+
+
+@contextmanager
+def _only_one(given: Settings) -> Iterator[None]:
+    """Hold this home for as long as we live: the kernel lets go of it even when we are killed."""
+    path = given.home / "run" / "up.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UpError(_already_running(path)) from None
+        lock.truncate(0)
+        lock.write(json.dumps({"pid": os.getpid(), "console": f"http://127.0.0.1:{given.console_port}"}))
+        lock.flush()
+        yield
+
+
+def _already_running(path: Path) -> str:
+    try:
+        other = json.loads(path.read_text())
+    except json.JSONDecodeError:
+        return "Master IA is already starting."
+    return f"Master IA is already running (process {other['pid']}): {other['console']}"
+
+
+def is_running(home: Path) -> bool:
+    """Whether a `masteria up` holds this home."""
+    path = home / "run" / "up.lock"
+    if not path.exists():
+        return False
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        _ignore_signals()
+        raise Stop
+
+    before = {
+        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    except Stop:
+        typer.echo("Stopped.")
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
