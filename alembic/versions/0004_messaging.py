@@ -120,7 +120,7 @@ def _messages() -> None:
             conversation_id uuid, gate_id uuid, origin text not null, origin_id uuid, snapshot_id uuid,
             address text not null, params jsonb, body text, payload jsonb, quoted_provider_id text,
             provider_id text, state text not null, counted boolean not null default true,
-            epoch integer not null default 0, attempt integer not null default 0,
+            work_id uuid, attempt integer not null default 0,
             reason_code text, reason jsonb,
             created_at timestamptz not null default now(), occurred_at timestamptz, called_at timestamptz,
             accepted_at timestamptz, sent_at timestamptz, delivered_at timestamptz, read_at timestamptz,
@@ -184,7 +184,8 @@ def _due_work() -> None:
             epoch integer not null default 0, lease_until timestamptz, holder text,
             constraint pk_due_sends primary key (tenant_id, id))"""
     )
-    op.execute("create index ix_due_sends_due on due_sends (lane, due_at, id)")
+    op.execute("create index ix_due_sends_due_at on due_sends (due_at)")
+    op.execute("create index ix_due_sends_channel on due_sends (tenant_id, channel_id, lane, due_at, id)")
     op.execute("create index ix_due_sends_gate on due_sends (tenant_id, gate_id)")
     op.execute(
         f"""create table send_attempts ({TENANT}

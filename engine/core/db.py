@@ -4,7 +4,7 @@ Only this module commits. `tenant_session` is the one opener for a tenant's rows
 `engine.core.system`, whose importers are listed in the import contracts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, Engine, MetaData, Text, create_engine, event, text
+from sqlalchemy import TIMESTAMP, Engine, MetaData, Row, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
@@ -115,6 +115,12 @@ def tenant_of(session: Session) -> TenantId:
     if tenant_id is None:
         raise RuntimeError("this session is not a tenant's: open it with tenant_session()")
     return TenantId(tenant_id)
+
+
+def run(session: Session, statement: str, **values: Any) -> Sequence[Row[Any]]:
+    """Rows of a statement in the driver's own style (`%(name)s`), for the paths where each microsecond is counted."""
+    result = session.connection().exec_driver_sql(statement, values)
+    return result.all() if result.returns_rows else []
 
 
 def after_commit(session: Session, follow: Callable[[], None]) -> None:

@@ -66,7 +66,7 @@ TRANSITIONS: Mapping[MessageState, frozenset[MessageState]] = {
     MessageState.DISPATCHING: frozenset(
         {MessageState.ACCEPTED, MessageState.QUEUED, MessageState.FAILED, MessageState.UNKNOWN}
     ),
-    MessageState.UNKNOWN: frozenset({MessageState.ACCEPTED, MessageState.FAILED}),
+    MessageState.UNKNOWN: frozenset({MessageState.ACCEPTED, MessageState.QUEUED, MessageState.FAILED}),
     MessageState.ACCEPTED: frozenset(
         {MessageState.SENT, MessageState.DELIVERED, MessageState.READ, MessageState.FAILED}
     ),
@@ -272,6 +272,8 @@ class Message(TenantTable, Base):
 
     Partitioned by month on the id. `counted` is False for a message that a later one of the same campaign replaced:
     the tallies then count only its successor. `params` are the values of the template's variables, frozen with it.
+    `attempt` fences a settle: it counts the marks, so an answer can only settle the call that it belongs to.
+    `work_id` names the due work under which it was marked, so that whoever takes that over knows what was in flight.
     """
 
     __tablename__ = "messages"
@@ -310,7 +312,7 @@ class Message(TenantTable, Base):
     provider_id: Mapped[str | None]
     state: Mapped[str]
     counted: Mapped[bool] = mapped_column(server_default=text("true"))
-    epoch: Mapped[int] = mapped_column(server_default="0")
+    work_id: Mapped[UUID | None]
     attempt: Mapped[int] = mapped_column(server_default="0")
     reason_code: Mapped[str | None]
     reason: Mapped[dict[str, Any] | None]
@@ -340,7 +342,8 @@ class DueSend(TenantTable, Base):
 
     __tablename__ = "due_sends"
     __table_args__ = (
-        Index("ix_due_sends_due", "lane", "due_at", "id"),
+        Index("ix_due_sends_due_at", "due_at"),
+        Index("ix_due_sends_channel", "tenant_id", "channel_id", "lane", "due_at", "id"),
         Index("ix_due_sends_gate", "tenant_id", "gate_id"),
     )
 

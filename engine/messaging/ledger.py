@@ -1,0 +1,270 @@
+"""The ledger of all that goes out: queue, claim, mark, finish or release. Each is one short statement or two.
+
+Nothing here waits for a provider. `claim` looks across tenants and takes a system session; the rest runs in the
+tenant's own. All times are the database's.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
+
+from engine.core.bells import ring
+from engine.core.db import after_commit, run
+from engine.core.ids import uuid7
+from engine.messaging.counters import Tallies, record
+from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
+from engine.messaging.policy import REFUSAL_SQL
+
+LEASE_SECONDS = 30
+RANGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A range of messages that this process may mark, until the lease ends or is renewed by a mark."""
+
+    tenant_id: UUID
+    id: UUID
+    channel_id: UUID
+    gate_id: UUID | None
+    channel_gate_id: UUID
+    rate_per_second: int
+    lane: int
+    first_id: UUID
+    last_id: UUID
+    epoch: int
+
+
+def enqueue(
+    session: Session,
+    *,
+    channel_id: UUID,
+    contact_id: UUID | None,
+    address: str,
+    kind: str,
+    origin: Origin,
+    origin_id: UUID | None = None,
+    conversation_id: UUID | None = None,
+    snapshot_id: UUID | None = None,
+    params: Mapping[str, Any] | None = None,
+    body: str | None = None,
+    payload: Mapping[str, Any] | None = None,
+    lane: Lane = Lane.REPLY,
+    quoted_provider_id: str | None = None,
+) -> Message:
+    """Queue one message and ring the dispatcher; it is accepted once this transaction commits, and then never lost."""
+    message = Message(
+        id=uuid7(),
+        direction="out",
+        kind=kind,
+        channel_id=channel_id,
+        contact_id=contact_id,
+        conversation_id=conversation_id,
+        origin=origin,
+        origin_id=origin_id,
+        snapshot_id=snapshot_id,
+        address=address,
+        params=dict(params) if params is not None else None,
+        body=body,
+        payload=dict(payload) if payload is not None else None,
+        quoted_provider_id=quoted_provider_id,
+        state=MessageState.QUEUED,
+    )
+    session.add(message)
+    session.flush()
+    add_due(session, channel_id=channel_id, gate_id=None, lane=lane, spans=[(message.id, message.id, 1)])
+    return message
+
+
+def add_due(
+    session: Session,
+    *,
+    channel_id: UUID,
+    gate_id: UUID | None,
+    lane: Lane,
+    spans: Sequence[tuple[UUID, UUID, int]],
+) -> None:
+    """Make ranges of queued messages (first id, last id, amount) due now, and ring the dispatcher."""
+    session.execute(
+        insert(DueSend),
+        [
+            {
+                "id": uuid7(),
+                "channel_id": channel_id,
+                "gate_id": gate_id,
+                "lane": int(lane),
+                "first_id": first,
+                "last_id": last,
+                "amount": amount,
+            }
+            for first, last, amount in spans
+        ],
+    )
+    after_commit(session, lambda: ring("send"))
+
+
+# A channel at a time, so that one with much work does not hide the others; replies before bulk within each.
+_CLAIM = """
+with found as (
+  select d.tenant_id, d.id, c.gate_id as channel_gate_id, c.rate_per_second
+  from channels c
+  join gates cg on cg.tenant_id = c.tenant_id and cg.id = c.gate_id and cg.is_open
+  cross join lateral (
+    select d.tenant_id, d.id, d.lane, d.due_at from due_sends d
+    left join gates g on g.tenant_id = d.tenant_id and g.id = d.gate_id
+    where d.tenant_id = c.tenant_id and d.channel_id = c.id and d.due_at <= now() and d.lease_until is null
+      and (d.gate_id is null or g.is_open)
+      and (d.lane = 0 or not c.id = any(%(resting)s))
+    order by d.lane, d.due_at, d.id limit %(per_channel)s for update of d skip locked
+  ) d
+  where c.deleted_at is null
+  order by d.lane, d.due_at limit %(wanted)s
+)
+update due_sends d set epoch = d.epoch + 1, lease_until = now() + make_interval(secs => %(lease)s), holder = %(holder)s
+from found where d.tenant_id = found.tenant_id and d.id = found.id
+returning d.tenant_id, d.id, d.channel_id, d.gate_id, found.channel_gate_id, found.rate_per_second, d.lane,
+          d.first_id, d.last_id, d.epoch
+"""
+
+
+def claim(
+    session: Session, *, holder: str, wanted: int, per_channel: int = 1, resting: Sequence[UUID] = ()
+) -> list[Lease]:
+    """Up to `wanted` ranges of due work, leased to `holder`; takes a system session. Resting channels give no bulk."""
+    rows = run(
+        session,
+        _CLAIM,
+        holder=holder,
+        wanted=wanted,
+        per_channel=per_channel,
+        resting=list(resting),
+        lease=LEASE_SECONDS,
+    )
+    return [Lease(*row) for row in sorted(rows, key=lambda row: row.lane)]
+
+
+_READ = """
+select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id
+from messages
+where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id is not distinct from %(gate)s
+  and state = 'queued' and direction = 'out'
+order by id
+"""
+
+
+def queued_of(session: Session, lease: Lease) -> Sequence[Row[Any]]:
+    """The messages of a lease that still wait to be sent, oldest first."""
+    return run(
+        session, _READ, first=lease.first_id, last=lease.last_id, channel=lease.channel_id, gate=lease.gate_id
+    )
+
+
+_LOCK_GATES = (
+    "select pg_advisory_xact_lock_shared(hashtextextended(gate, 0)) from unnest(%(gates)s::text[]) gate"
+)
+
+_RENEW = """
+update due_sends set lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(work)s and epoch = %(epoch)s and lease_until > now()
+  and not exists (select from gates where id = any(%(gates)s) and not is_open)
+returning id
+"""
+
+_MARK = """
+with asked as (
+  select m.id, <refusal> as refusal
+  from messages m
+  left join template_snapshots s on s.id = m.snapshot_id
+  left join contacts p on p.id = m.contact_id
+  left join conversations v on v.id = m.conversation_id
+  where m.id = any(%(ids)s) and m.id between %(first)s and %(last)s and m.state = 'queued'
+  for update of m
+)
+update messages m set
+  state = case when asked.refusal is null then 'dispatching' else 'skipped' end,
+  reason_code = asked.refusal, reason = null, work_id = %(work)s, attempt = m.attempt + 1, called_at = now()
+from asked where m.id = asked.id and m.id between %(first)s and %(last)s
+returning m.id, m.attempt, m.state, m.counted
+""".replace("<refusal>", REFUSAL_SQL.strip())
+
+
+def mark(session: Session, lease: Lease, ids: Sequence[UUID]) -> dict[UUID, int] | None:
+    """Say, before anything is called, that these are about to be: the ids that may go now, with their attempt.
+
+    None when the lease is over or a gate has closed: the range must be dropped. What policy refuses is skipped here.
+    A pause takes the gate's advisory lock exclusively; once it has committed, no mark can commit.
+    """
+    gates = (
+        [lease.channel_gate_id] if lease.gate_id is None else sorted([lease.channel_gate_id, lease.gate_id])
+    )
+    run(session, _LOCK_GATES, gates=[str(gate) for gate in gates])
+    # A statement of its own: its snapshot is taken after the lock is held, so it sees a pause that came first.
+    if not run(session, _RENEW, work=lease.id, epoch=lease.epoch, lease=LEASE_SECONDS, gates=gates):
+        return None
+    rows = run(session, _MARK, ids=list(ids), first=min(ids), last=max(ids), work=lease.id)
+    tallies: Tallies = Counter()
+    for row in rows:
+        if row.counted and lease.gate_id is not None:
+            tallies[lease.gate_id, MessageState.QUEUED] -= 1
+            tallies[lease.gate_id, row.state] += 1
+    record(session, tallies, Counter())
+    return {row.id: row.attempt for row in rows if row.state == MessageState.DISPATCHING}
+
+
+def finish(session: Session, lease: Lease) -> None:
+    """The range is done: none of it is queued under this lease, none under way."""
+    run(
+        session,
+        "delete from due_sends where id = %(id)s and epoch = %(epoch)s",
+        id=lease.id,
+        epoch=lease.epoch,
+    )
+
+
+def release(session: Session, lease: Lease) -> None:
+    """Hand a range back with what is still queued in it, for whoever comes next; with nothing left in it, it goes."""
+    run(
+        session,
+        """delete from due_sends d where d.id = %(id)s and d.epoch = %(epoch)s and not exists (
+             select from messages m where m.tenant_id = d.tenant_id and m.id between d.first_id and d.last_id
+               and m.gate_id is not distinct from d.gate_id and m.channel_id = d.channel_id and m.state = 'queued')""",
+        id=lease.id,
+        epoch=lease.epoch,
+    )
+    run(
+        session,
+        """update due_sends set lease_until = null, holder = null
+           where id = %(id)s and epoch = %(epoch)s and lease_until is not null""",
+        id=lease.id,
+        epoch=lease.epoch,
+    )
+
+
+def set_gate(session: Session, gate_id: UUID, *, is_open: bool, reason: str | None = None) -> None:
+    """Open or close a gate; closing waits for marks that are being made, and after it none can commit."""
+    run(session, "select pg_advisory_xact_lock(hashtextextended(%(gate)s, 0))", gate=str(gate_id))
+    run(
+        session,
+        "update gates set is_open = %(open)s, reason = %(reason)s, generation = generation + 1 where id = %(gate)s",
+        open=is_open,
+        reason=reason,
+        gate=gate_id,
+    )
+    if is_open:
+        after_commit(session, lambda: ring("send"))
+
+
+def seconds_to_next(session: Session) -> float | None:
+    """Seconds until the next work falls due (0 when some is due now); None when there is none. System session."""
+    rows = run(
+        session,
+        """select extract(epoch from min(due_at) - now()) as wait from due_sends where lease_until is null""",
+    )
+    wait = rows[0].wait
+    return None if wait is None else max(float(wait), 0.0)

@@ -1,0 +1,234 @@
+"""How calls end: settle an answer, take over from a holder that is gone, cancel what still waits; counted once, here.
+
+An answer is fenced by the attempt it belongs to. What nobody can say is `unknown`: shown, settled later by the
+provider's echo of the send key, never sent again by itself.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
+
+from engine.core.bells import ring
+from engine.core.db import after_commit, run
+from engine.core.events import Fact, emit
+from engine.core.ids import uuid7
+from engine.messaging.counters import Happenings, Tallies, bucket_of, record
+from engine.messaging.ledger import Lease
+from engine.messaging.models import MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one call ended: the state it leads to, and for a requeue when to try again (seconds from now)."""
+
+    message_id: UUID
+    attempt: int
+    state: MessageState
+    provider_id: str | None = None
+    reason_code: str | None = None
+    reason: Mapping[str, Any] | None = None
+    retry_in: float = 0.0
+
+
+# Fenced by `attempt`: an answer settles only the call it belongs to, however late it comes.
+_SETTLE = """
+update messages m set
+  state = o.state, work_id = null, reason_code = o.reason_code, reason = o.reason,
+  provider_id = coalesce(o.provider_id, m.provider_id),
+  accepted_at = case when o.state = 'accepted' then now() else m.accepted_at end,
+  failed_at = case when o.state = 'failed' then now() else m.failed_at end
+from (select * from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(states)s::text[], %(provider_ids)s::text[],
+                           %(codes)s::text[], %(reasons)s::jsonb[])
+      as o(id, attempt, state, provider_id, reason_code, reason)) o
+where m.id = o.id and m.id between %(first)s and %(last)s and m.attempt = o.attempt
+  and m.state in ('dispatching', 'unknown')
+returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, m.called_at, m.attempt,
+          old.state as before, m.state as after, now() as at
+"""
+
+_KNOW = """
+insert into provider_messages (channel_id, provider_id, message_id)
+select %(channel)s, o.provider_id, o.id
+from unnest(%(provider_ids)s::text[], %(ids)s::uuid[]) as o(provider_id, id) order by 1, 2
+on conflict do nothing
+"""
+
+_ATTEMPTS = """
+insert into send_attempts (id, message_id, attempt, called_at, verdict, reason_code, reason)
+select * from unnest(%(keys)s::uuid[], %(ids)s::uuid[], %(attempts)s::int[], %(called)s::timestamptz[],
+                     %(verdicts)s::text[], %(codes)s::text[], %(reasons)s::jsonb[])
+"""
+
+
+def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
+    """Write down how calls ended; what was refused for now is queued again at its time."""
+    if not verdicts:
+        return
+    ids = [verdict.message_id for verdict in verdicts]
+    reasons = [orjson.dumps(verdict.reason).decode() if verdict.reason else None for verdict in verdicts]
+    accepted = [verdict for verdict in verdicts if verdict.provider_id is not None]
+    if accepted:
+        run(
+            session,
+            _KNOW,
+            channel=lease.channel_id,
+            provider_ids=[verdict.provider_id for verdict in accepted],
+            ids=[verdict.message_id for verdict in accepted],
+        )
+    rows = run(
+        session,
+        _SETTLE,
+        ids=ids,
+        attempts=[verdict.attempt for verdict in verdicts],
+        states=[verdict.state for verdict in verdicts],
+        provider_ids=[verdict.provider_id for verdict in verdicts],
+        codes=[verdict.reason_code for verdict in verdicts],
+        reasons=reasons,
+        first=min(ids),
+        last=max(ids),
+    )
+    settled = {row.id: row for row in rows}
+    _queue_again(session, lease, [verdict for verdict in verdicts if verdict.message_id in settled])
+    _keep_attempts(session, verdicts, reasons, settled)
+    count_steps(session, rows)
+
+
+def count_steps(session: Session, rows: Sequence[Row[Any]]) -> None:
+    """Counters and facts for rows of (id, channel_id, gate_id, counted, conversation_id, before, after, at)."""
+    tallies: Tallies = Counter()
+    happenings: Happenings = Counter()
+    shown = []
+    for row in rows:
+        if row.counted and row.gate_id is not None:
+            tallies[row.gate_id, row.before] -= 1
+            tallies[row.gate_id, row.after] += 1
+        if row.after in (MessageState.ACCEPTED, MessageState.FAILED):
+            happenings[bucket_of(row.at), row.channel_id, row.after] += 1
+        if row.conversation_id is not None:
+            shown.append(
+                {
+                    "id": str(row.id),
+                    "conversation_id": str(row.conversation_id),
+                    "campaign_id": None,
+                    "direction": "out",
+                    "state": row.after,
+                    "at": row.at.isoformat(),
+                }
+            )
+    if shown:
+        emit(session, Fact("messages.changed", {"items": shown}))
+    record(session, tallies, happenings)
+
+
+def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
+    """Due work for what goes back to the queue, one row per moment (a range may hold others: a mark looks at states)."""
+    by_moment: dict[int, list[UUID]] = {}
+    for verdict in verdicts:
+        if verdict.state is MessageState.QUEUED:
+            by_moment.setdefault(round(verdict.retry_in * 4), []).append(verdict.message_id)
+    for quarters, ids in by_moment.items():
+        run(
+            session,
+            """insert into due_sends (id, channel_id, gate_id, lane, due_at, first_id, last_id, amount)
+               values (%(id)s, %(channel)s, %(gate)s, %(lane)s, now() + make_interval(secs => %(wait)s),
+                       %(first)s, %(last)s, %(amount)s)""",
+            id=uuid7(),
+            channel=lease.channel_id,
+            gate=lease.gate_id,
+            lane=lease.lane,
+            wait=quarters / 4,
+            first=min(ids),
+            last=max(ids),
+            amount=len(ids),
+        )
+
+
+def _keep_attempts(
+    session: Session,
+    verdicts: Sequence[Verdict],
+    reasons: Sequence[str | None],
+    settled: Mapping[UUID, Row[Any]],
+) -> None:
+    kept = [
+        (verdict, reason, settled[verdict.message_id].called_at)
+        for verdict, reason in zip(verdicts, reasons, strict=True)
+        if verdict.state is not MessageState.ACCEPTED and verdict.message_id in settled
+    ]
+    if kept:
+        run(
+            session,
+            _ATTEMPTS,
+            keys=[uuid7() for _ in kept],
+            ids=[verdict.message_id for verdict, _, _ in kept],
+            attempts=[verdict.attempt for verdict, _, _ in kept],
+            called=[called for _, _, called in kept],
+            verdicts=[verdict.state for verdict, _, _ in kept],
+            codes=[verdict.reason_code for verdict, _, _ in kept],
+            reasons=[reason for _, reason, _ in kept],
+        )
+
+
+_EXPIRED = """
+select tenant_id, id from due_sends where lease_until < now() order by tenant_id, id limit 200 for update skip locked
+"""
+
+_GIVE_UP = """
+update messages m set state = 'unknown', work_id = null, reason_code = 'ambiguous'
+from due_sends d
+where d.tenant_id = m.tenant_id and d.id = any(%(works)s) and m.tenant_id = d.tenant_id
+  and m.id between d.first_id and d.last_id and m.work_id = d.id and m.state = 'dispatching'
+returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after,
+          now() as at
+"""
+
+
+def expired(session: Session) -> Mapping[UUID, list[UUID]]:
+    """Due work whose holder is gone, by tenant; takes a system session."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in run(session, _EXPIRED):
+        found.setdefault(row.tenant_id, []).append(row.id)
+    return found
+
+
+def recover(session: Session, works: Sequence[UUID]) -> int:
+    """Take ranges over from a holder that is gone: what was marked and never settled is unknown, never sent again.
+
+    The rest of each range is queued still and becomes due at once. Answers how many became unknown.
+    """
+    taken = run(
+        session,
+        """select id from due_sends where id = any(%(works)s) and lease_until < now()
+           order by id for update skip locked""",
+        works=list(works),
+    )
+    ids = [row.id for row in taken]
+    if not ids:
+        return 0
+    rows = run(session, _GIVE_UP, works=ids)
+    run(session, "update due_sends set lease_until = null, holder = null where id = any(%(ids)s)", ids=ids)
+    count_steps(session, rows)
+    after_commit(session, lambda: ring("send"))
+    return len(rows)
+
+
+def cancel_queued(session: Session, gate_id: UUID) -> int:
+    """Cancel what a closed gate still holds back; answers how many. Under a lease the mark finds nothing queued."""
+    rows = run(
+        session,
+        """update messages m set state = 'cancelled'
+           from due_sends d
+           where d.gate_id = %(gate)s and m.gate_id = %(gate)s and m.tenant_id = d.tenant_id
+             and m.id between d.first_id and d.last_id and m.state = 'queued'
+           returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before,
+                     m.state as after, now() as at""",
+        gate=gate_id,
+    )
+    run(session, "delete from due_sends where gate_id = %(gate)s and lease_until is null", gate=gate_id)
+    count_steps(session, rows)
+    return len(rows)
