@@ -54,9 +54,9 @@ PRIVATE_WORDS = frozenset(
         "wa_id",
     ]
 )
-# Names that carry such a word and nothing private.
+# Names that carry such a word and nothing private; their values are shown as they are.
 PLAIN_NAMES = frozenset(
-    {"idempotency_key_hash", "key_id", "logger_name", "queue_name", "task_name", "token_type"}
+    {"key_id", "logger_name", "phone_number_id", "queue_name", "task_name", "template_name", "token_type"}
 )
 
 PRIVATE_LOOKS: tuple[tuple[re.Pattern[str], str], ...] = (
