@@ -33,7 +33,10 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class SqlParams:
-    """SQL over a contacts row: `params` is the jsonb of all values, `missing` the first key without one, or null."""
+    """SQL over a contacts row, in the driver's style (`db.run`): `params` is the jsonb of all values.
+
+    `missing` is the first key without a value, or null.
+    """
 
     params: str
     missing: str
@@ -94,15 +97,15 @@ def resolve(contact: Contact | None, sources: Sources) -> Resolution:
 def sql_params(sources: Sources, *, alias: str = "contacts") -> SqlParams:
     """The same as `resolve`, for a statement over many contacts: embed both texts, pass the binds along."""
     if not sources:
-        return SqlParams("cast('{}' as jsonb)", "cast(null as text)")
+        return SqlParams("'{}'::jsonb", "null::text")
     if not alias.isidentifier():
         raise ValueError(f"not an SQL alias: {alias!r}")
     binds: dict[str, Any] = {"variable_blanks": BLANKS}
     keys, values, missing = [], [], []
     for index, (key, source) in enumerate(sources.items()):
         binds[f"variable_{index}_key"] = key
-        key_sql = f"cast(:variable_{index}_key as text)"
-        value_sql = f"nullif(btrim({_sql(index, source, alias, binds)}, :variable_blanks), '')"
+        key_sql = f"%(variable_{index}_key)s::text"
+        value_sql = f"nullif(btrim({_sql(index, source, alias, binds)}, %(variable_blanks)s), '')"
         keys.append(key_sql)
         values.append(value_sql)
         missing.append(f"when {value_sql} is null then {key_sql}")
@@ -171,12 +174,12 @@ def _plain(value: object) -> str:
 def _sql(index: int, source: Source, alias: str, binds: dict[str, Any]) -> str:
     if not isinstance(source, str):
         binds[f"variable_{index}_text"] = source["text"]
-        return f"cast(:variable_{index}_text as text)"
+        return f"%(variable_{index}_text)s::text"
     if source == "contact.name":
         return f"{alias}.name"
     if source == "contact.first_name":
-        return f"split_part(btrim({alias}.name, :variable_blanks), ' ', 1)"
+        return f"split_part(btrim({alias}.name, %(variable_blanks)s), ' ', 1)"
     if source == "contact.phone":
         return f"{alias}.phone"
     binds[f"variable_{index}_field"] = source.removeprefix(FIELD)
-    return f"({alias}.fields ->> cast(:variable_{index}_field as text))"
+    return f"({alias}.fields ->> %(variable_{index}_field)s::text)"

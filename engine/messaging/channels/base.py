@@ -24,13 +24,17 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A channel's secrets in the clear, for the length of a call; `base_url` is the provider's or the simulator's."""
+    """A channel's secrets in the clear, for the length of a call; `base_url` is the provider's or the simulator's.
+
+    A webhook signed with one of `older_app_secrets` is good too: while a secret is changed, both are in use.
+    """
 
     base_url: str
     account: str
     portfolio: str
     access_token: str = field(repr=False)
     app_secret: str = field(repr=False)
+    older_app_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
