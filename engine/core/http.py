@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import Any
 
 import httpx
-import pycurl  # type: ignore[import-untyped]
+import pycurl
 
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0

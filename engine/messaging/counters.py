@@ -6,11 +6,13 @@ deadlock. `make doctor` and a test compare them with the rows.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, select, text
+from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Session
 
@@ -81,6 +83,39 @@ def record(session: Session, tallies: Mapping[tuple[UUID, str], int], happenings
             session,
             Fact("activity.moved", {"cells": [[r[0].isoformat(), str(r[1]), r[2], r[3]] for r in rows]}),
         )
+
+
+@dataclass(slots=True)
+class Steps:
+    """What one transaction moved: gathered from its statements, written once at its end."""
+
+    tallies: Tallies = field(default_factory=Counter)
+    happenings: Happenings = field(default_factory=Counter)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, rows: Iterable[Row[Any]]) -> None:
+        """Note rows of (id, channel_id, gate_id, counted, conversation_id, before, after, at) of outgoing messages."""
+        for row in rows:
+            if row.counted:
+                moved(self.tallies, row.gate_id, row.before, row.after)
+            if row.after in (MessageState.ACCEPTED, MessageState.FAILED):
+                self.happenings[bucket_of(row.at), row.channel_id, row.after] += 1
+            if row.conversation_id is not None:
+                self.shown.append(
+                    {
+                        "id": str(row.id),
+                        "conversation_id": str(row.conversation_id),
+                        "direction": "out",
+                        "state": row.after,
+                        "at": row.at.isoformat(),
+                    }
+                )
+
+    def write(self, session: Session) -> None:
+        """Counters and facts; the last thing a transaction does."""
+        if self.shown:
+            emit(session, Fact("messages.changed", {"items": self.shown}))
+        record(session, self.tallies, self.happenings)
 
 
 def moved(tallies: Tallies, gate_id: UUID | None, before: str | None, after: str) -> None:

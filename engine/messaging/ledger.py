@@ -4,7 +4,6 @@ Nothing here waits for a provider. `claim` looks across tenants and takes a syst
 tenant's own. All times are the database's.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 from engine.core.bells import ring
 from engine.core.db import after_commit, run
 from engine.core.ids import uuid7
-from engine.messaging.counters import Tallies, record
+from engine.messaging.counters import Steps
 from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
 from engine.messaging.policy import REFUSAL_SQL
 
@@ -146,7 +145,7 @@ def claim(
         resting=list(resting),
         lease=LEASE_SECONDS,
     )
-    return [Lease(*row) for row in sorted(rows, key=lambda row: row.lane)]
+    return [Lease(*list(row)) for row in sorted(rows, key=lambda row: row.lane)]
 
 
 _READ = """
@@ -190,11 +189,12 @@ update messages m set
   state = case when asked.refusal is null then 'dispatching' else 'skipped' end,
   reason_code = asked.refusal, reason = null, work_id = %(work)s, attempt = m.attempt + 1, called_at = now()
 from asked where m.id = asked.id and m.id between %(first)s and %(last)s
-returning m.id, m.attempt, m.state, m.counted
+returning m.id, m.attempt, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before,
+          m.state as after, now() as at
 """.replace("<refusal>", REFUSAL_SQL.strip())
 
 
-def mark(session: Session, lease: Lease, ids: Sequence[UUID]) -> dict[UUID, int] | None:
+def mark(session: Session, lease: Lease, ids: Sequence[UUID], steps: Steps) -> dict[UUID, int] | None:
     """Say, before anything is called, that these are about to be: the ids that may go now, with their attempt.
 
     None when the lease is over or a gate has closed: the range must be dropped. What policy refuses is skipped here.
@@ -208,13 +208,8 @@ def mark(session: Session, lease: Lease, ids: Sequence[UUID]) -> dict[UUID, int]
     if not run(session, _RENEW, work=lease.id, epoch=lease.epoch, lease=LEASE_SECONDS, gates=gates):
         return None
     rows = run(session, _MARK, ids=list(ids), first=min(ids), last=max(ids), work=lease.id)
-    tallies: Tallies = Counter()
-    for row in rows:
-        if row.counted and lease.gate_id is not None:
-            tallies[lease.gate_id, MessageState.QUEUED] -= 1
-            tallies[lease.gate_id, row.state] += 1
-    record(session, tallies, Counter())
-    return {row.id: row.attempt for row in rows if row.state == MessageState.DISPATCHING}
+    steps.add(rows)
+    return {row.id: row.attempt for row in rows if row.after == MessageState.DISPATCHING}
 
 
 def finish(session: Session, lease: Lease) -> None:

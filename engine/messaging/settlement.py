@@ -4,7 +4,6 @@ An answer is fenced by the attempt it belongs to. What nobody can say is `unknow
 provider's echo of the send key, never sent again by itself.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,8 @@ from sqlalchemy.orm import Session
 
 from engine.core.bells import ring
 from engine.core.db import after_commit, run
-from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
-from engine.messaging.counters import Happenings, Tallies, bucket_of, record
+from engine.messaging.counters import Steps
 from engine.messaging.ledger import Lease
 from engine.messaging.models import MessageState
 
@@ -66,7 +64,7 @@ select * from unnest(%(keys)s::uuid[], %(ids)s::uuid[], %(attempts)s::int[], %(c
 """
 
 
-def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
+def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict], steps: Steps) -> None:
     """Write down how calls ended; what was refused for now is queued again at its time."""
     if not verdicts:
         return
@@ -96,34 +94,7 @@ def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
     settled = {row.id: row for row in rows}
     _queue_again(session, lease, [verdict for verdict in verdicts if verdict.message_id in settled])
     _keep_attempts(session, verdicts, reasons, settled)
-    count_steps(session, rows)
-
-
-def count_steps(session: Session, rows: Sequence[Row[Any]]) -> None:
-    """Counters and facts for rows of (id, channel_id, gate_id, counted, conversation_id, before, after, at)."""
-    tallies: Tallies = Counter()
-    happenings: Happenings = Counter()
-    shown = []
-    for row in rows:
-        if row.counted and row.gate_id is not None:
-            tallies[row.gate_id, row.before] -= 1
-            tallies[row.gate_id, row.after] += 1
-        if row.after in (MessageState.ACCEPTED, MessageState.FAILED):
-            happenings[bucket_of(row.at), row.channel_id, row.after] += 1
-        if row.conversation_id is not None:
-            shown.append(
-                {
-                    "id": str(row.id),
-                    "conversation_id": str(row.conversation_id),
-                    "campaign_id": None,
-                    "direction": "out",
-                    "state": row.after,
-                    "at": row.at.isoformat(),
-                }
-            )
-    if shown:
-        emit(session, Fact("messages.changed", {"items": shown}))
-    record(session, tallies, happenings)
+    steps.add(rows)
 
 
 def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
@@ -212,7 +183,9 @@ def recover(session: Session, works: Sequence[UUID]) -> int:
         return 0
     rows = run(session, _GIVE_UP, works=ids)
     run(session, "update due_sends set lease_until = null, holder = null where id = any(%(ids)s)", ids=ids)
-    count_steps(session, rows)
+    steps = Steps()
+    steps.add(rows)
+    steps.write(session)
     after_commit(session, lambda: ring("send"))
     return len(rows)
 
@@ -230,5 +203,7 @@ def cancel_queued(session: Session, gate_id: UUID) -> int:
         gate=gate_id,
     )
     run(session, "delete from due_sends where gate_id = %(gate)s and lease_until is null", gate=gate_id)
-    count_steps(session, rows)
+    steps = Steps()
+    steps.add(rows)
+    steps.write(session)
     return len(rows)
