@@ -125,7 +125,7 @@ def bootstrap_database_command(
 
 def main() -> None:
     """Run the command; what was foreseen is told in a sentence, the rest is a traceback."""
-    configure_logging("cli")
+    configure_logging("cli", level="WARNING")
     try:
         app()
     except FORESEEN as error:

@@ -58,7 +58,7 @@ class Supervisor:
 
     def start(self, group: Group) -> None:
         """Start every program of a group; does not wait for them to be healthy."""
-        _call(self.home).supervisor.startProcessGroup(group, False)
+        _call(self.home).supervisor.startProcessGroup(group.value, False)
 
     def start_one(self, state: ProcessState) -> None:
         """Start a program that the supervisor had given up."""
@@ -74,7 +74,7 @@ class Supervisor:
 
     def stop(self, group: Group, *, seconds: float) -> None:
         """Ask a group to end and wait until it has; supervisord kills what takes too long."""
-        _call(self.home).supervisor.stopProcessGroup(group, False)
+        _call(self.home).supervisor.stopProcessGroup(group.value, False)
         deadline = time.monotonic() + seconds
         while any(state.group == group and state.state not in STOPPED_STATES for state in self.states()):
             if time.monotonic() > deadline:

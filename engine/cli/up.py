@@ -57,7 +57,7 @@ def run_up() -> None:
     with _only_one(given), _stop_on_signals():
         swept = sweep(given.home)
         if swept:
-            typer.echo(f"Ended {len(swept)} processes that an earlier run had left behind.")
+            typer.echo(f"An earlier run was killed; what it had left was ended ({len(swept)}).")
         listening = doors(given)
         _refuse_taken_ports(listening)
         embedded = _prepare_servers(given)
