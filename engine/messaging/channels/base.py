@@ -75,7 +75,7 @@ class SenderIdentity:
     bsuid: str | None = None
     username: str | None = None
     name: str | None = None
-    alias: str | None = None
+    alias: str | None = None  # another E.164 spelling of `phone`, where the provider uses one
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,11 @@ class InboundMedia:
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """Somebody wrote. `payload` keeps what has no column; an unknown kind is kept as `unsupported`, not guessed."""
+    """Somebody wrote. `payload` keeps what has no column; an unknown kind is kept as `unsupported`, not guessed.
+
+    Kinds: text, image, video, audio, document, sticker, location, contacts, interactive, button, order, unsupported;
+    and three that speak of another message, named in `quoted_provider_id`: reaction, edit, revoke.
+    """
 
     account: str
     provider_id: str
@@ -106,7 +110,10 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class StatusReceipt:
-    """The provider's word on a message of ours. `status`: sent, delivered, read, failed."""
+    """The provider's word on a message of ours. `status`: sent, delivered, read, failed.
+
+    `error_code` is ours (engine/messaging/failures.py), `error` keeps the provider's own code, title and detail.
+    """
 
     account: str
     provider_id: str
@@ -121,7 +128,7 @@ class StatusReceipt:
 
 @dataclass(frozen=True, slots=True)
 class TemplateNotice:
-    """The provider changed a template: status, quality or category."""
+    """The provider changed a template: status, quality or category; None is unchanged. `reason` is its code."""
 
     account: str | None
     portfolio: str
@@ -154,7 +161,7 @@ class IdentityNotice:
 
 @dataclass(frozen=True, slots=True)
 class AccountNotice:
-    """Something about the number or the account that a person should see."""
+    """Something about the number or the account that a person should see; `account` is None where it is not named."""
 
     account: str | None
     portfolio: str
@@ -171,6 +178,15 @@ class Unreadable:
     item: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Items that we know and that are not for us: a phone app's echoes and history, another owner's thread, calls."""
+
+    account: str | None
+    subject: str
+    amount: int
+
+
 InboundEvent = (
     InboundMessage
     | StatusReceipt
@@ -178,8 +194,65 @@ InboundEvent = (
     | ConsentNotice
     | IdentityNotice
     | AccountNotice
+    | SetAside
     | Unreadable
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """How the provider describes a number."""
+
+    phone_number: str | None
+    display_name: str | None
+    quality: str | None
+    messaging_limit: str | None
+    status: str | None
+    can_send: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlace:
+    """Where a file lies for a few minutes, and what it should be."""
+
+    url: str
+    mime_type: str | None
+    sha256: str | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDraft:
+    """A template as it is submitted for review."""
+
+    name: str
+    language: str
+    category: str
+    parameter_format: str
+    components: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTemplate:
+    """A template as the provider keeps it; `status` and `category` in our words."""
+
+    provider_id: str
+    name: str
+    language: str
+    category: str
+    status: str
+    reason: str | None
+    quality: str | None
+    parameter_format: str
+    components: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePage:
+    """One page of a provider's templates; `after` is None on the last."""
+
+    items: Sequence[ProviderTemplate]
+    after: str | None
 
 
 class ChannelAdapter(Protocol):
@@ -199,3 +272,59 @@ class ChannelAdapter(Protocol):
 
     def read(self, response: HttpResponse) -> SendReceipt:
         """The receipt in an answer, or a ProviderError that says what to do."""
+
+
+class ChecksAccount(Protocol):
+    """A provider that can say how a number fares, and can be told where its webhooks go."""
+
+    def ask_account(self, credentials: Credentials) -> HttpRequest:
+        """The request for the number's state."""
+
+    def read_account(self, response: HttpResponse) -> AccountState:
+        """The number's state, or a ProviderError."""
+
+    def ask_subscription(self, credentials: Credentials, webhook_url: str, verify_token: str) -> HttpRequest:
+        """The request that has webhooks sent to an address of ours."""
+
+    def read_done(self, response: HttpResponse) -> None:
+        """Nothing when the provider did what was asked; else a ProviderError."""
+
+
+class SyncsTemplates(Protocol):
+    """A provider that keeps templates: submit, change, list, delete."""
+
+    def ask_templates(self, credentials: Credentials, after: str | None) -> HttpRequest:
+        """The request for one page of all templates."""
+
+    def read_templates(self, response: HttpResponse) -> TemplatePage:
+        """One page, or a ProviderError."""
+
+    def ask_template_creation(self, credentials: Credentials, draft: TemplateDraft) -> HttpRequest:
+        """The request that submits a template."""
+
+    def read_template_creation(self, response: HttpResponse, draft: TemplateDraft) -> ProviderTemplate:
+        """The template as taken for review, or a ProviderError."""
+
+    def ask_template_change(
+        self, credentials: Credentials, provider_id: str, changes: Mapping[str, Any]
+    ) -> HttpRequest:
+        """The request that submits a template's new category or components."""
+
+    def ask_template_deletion(self, credentials: Credentials, provider_id: str, name: str) -> HttpRequest:
+        """The request that deletes a template in one language."""
+
+    def read_done(self, response: HttpResponse) -> None:
+        """Nothing when the provider did what was asked; else a ProviderError."""
+
+
+class FetchesMedia(Protocol):
+    """A provider that keeps the files of messages for a while."""
+
+    def ask_media(self, credentials: Credentials, provider_media_id: str) -> HttpRequest:
+        """The request for a file's place."""
+
+    def read_media(self, response: HttpResponse) -> MediaPlace:
+        """The file's place, or a ProviderError."""
+
+    def ask_file(self, credentials: Credentials, url: str) -> HttpRequest:
+        """The request for the bytes; Refused when the address is not the provider's, so that no token leaks."""
