@@ -54,11 +54,20 @@ def upgrade() -> None:
     op.execute(
         "create index ix_campaign_recipients_contact on campaign_recipients (tenant_id, contact_id, id)"
     )
-    for table in ("campaigns", "campaign_recipients"):
+    op.execute(
+        """create table campaign_pulses (
+            tenant_id uuid not null default nullif(current_setting('app.tenant_id', true), '')::uuid,
+            campaign_id uuid not null, at timestamptz not null, counts jsonb not null,
+            constraint pk_campaign_pulses primary key (tenant_id, campaign_id, at),
+            constraint fk_campaign_pulses_campaign foreign key (tenant_id, campaign_id)
+                references campaigns (tenant_id, id) on delete cascade)"""
+    )
+    for table in ("campaigns", "campaign_recipients", "campaign_pulses"):
         for statement in protect(table):
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("drop table campaign_pulses")
     op.execute("drop table campaign_recipients")
     op.execute("drop table campaigns")

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from engine.core.db import Base, TenantTable
+from engine.core.db import TENANT_DEFAULT, Base, TenantTable
 
 
 class CampaignStatus(StrEnum):
@@ -141,3 +141,22 @@ class CampaignRecipient(TenantTable, Base):
     excluded: Mapped[str | None]
     excluded_detail: Mapped[str | None]
     replied_at: Mapped[datetime | None]
+
+
+class CampaignPulse(Base):
+    """How a campaign stood at a moment (every few seconds while it moves): its timeline, and its speed."""
+
+    __tablename__ = "campaign_pulses"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "campaign_id"],
+            ["campaigns.tenant_id", "campaigns.id"],
+            ondelete="CASCADE",
+            name="fk_campaign_pulses_campaign",
+        ),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
+    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    counts: Mapped[dict[str, Any]]

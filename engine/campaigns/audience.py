@@ -1,0 +1,241 @@
+"""Who a campaign is for, and why somebody is left out: one query, asked for a preview and for the freezing alike.
+
+Freezing walks the contacts in keyset pages. A page's recipients, messages, due work, counters and the checkpoint are
+one transaction, so a worker that dies in the middle loses and repeats nothing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.campaigns.models import Campaign, Exclusion
+from engine.contacts.models import ContactImport, ContactTag
+from engine.core.db import run
+from engine.core.errors import Invalid
+from engine.core.i18n import N_
+from engine.messaging import ledger
+from engine.messaging.counters import Steps
+from engine.messaging.models import Lane, MessageState, Origin
+from engine.messaging.sources import SqlParams
+
+FIRST_PAGE = 500  # small, so that the first message leaves at once
+PAGE = 5_000
+SAMPLES = 3
+
+EXCLUSION_TEXTS = {
+    Exclusion.NO_IDENTITY: N_("There is no WhatsApp number for this person."),
+    Exclusion.OPTED_OUT: N_("This person asked not to get marketing messages."),
+    Exclusion.NO_CONSENT: N_("This person has not agreed to get marketing messages."),
+    Exclusion.DUPLICATE: N_("Another person in this audience has the same number."),
+    Exclusion.MISSING_VARIABLE: N_("A value that the template needs is missing for this person."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blast:
+    """What freezing has to know: to whom, over what, and what fills the template."""
+
+    audience: Mapping[str, Any]
+    portfolio: str
+    is_marketing: bool
+    params: SqlParams
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One person who will get the message, with the values that fill it."""
+
+    contact_id: UUID
+    name: str
+    address: str
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """How many people match, how many are left out and why, and a few of those who are not."""
+
+    matched: int
+    will_send: int
+    excluded: Mapping[Exclusion, int]
+    samples: tuple[Sample, ...]
+
+
+def check_audience(session: Session, audience: Mapping[str, Any]) -> None:
+    """Raise Invalid, in the user's words, unless this names an audience that exists."""
+    if len(audience) != 1 or next(iter(audience)) not in ("all", "tags", "import_id"):
+        raise Invalid.field(
+            "audience", "unknown_audience", "Choose who gets it: everyone, people with a tag, or an import."
+        )
+    if "all" in audience and audience["all"] is not True:
+        raise Invalid.field("audience.all", "unknown_audience", 'Write {"all": true} to choose everyone.')
+    if "tags" in audience:
+        _check_tags(session, list(audience["tags"]))
+    if "import_id" in audience:
+        found = session.scalar(
+            select(ContactImport.id).where(ContactImport.id == UUID(str(audience["import_id"])))
+        )
+        if found is None:
+            raise Invalid.field(
+                "audience.import_id",
+                "unknown_import",
+                "We could not find this import. Choose one from the list.",
+            )
+
+
+def _check_tags(session: Session, tags: list[str]) -> None:
+    if not tags:
+        raise Invalid.field("audience.tags", "no_tags", "Choose at least one tag.")
+    known = set(session.scalars(select(ContactTag.tag).where(ContactTag.tag.in_(tags)).distinct()))
+    unknown = [tag for tag in tags if tag not in known]
+    if unknown:
+        raise Invalid.field(
+            "audience.tags",
+            "unknown_tag",
+            "Nobody has the tag %(tag)s. Choose one from the list.",
+            tag=unknown[0],
+        )
+
+
+# `page` is one keyset page of the audience; `judged` says for each person where to write, with what, or why not.
+_JUDGED = """
+with page as (
+  select p.id, p.name, p.phone, p.fields, p.marketing_consent from contacts p
+  where p.id > %(after)s and <whom> order by p.id limit %(limit)s
+), found as (
+  select page.*,
+    coalesce(page.phone, (select i.value from contact_identities i where i.contact_id = page.id and i.kind = 'phone'
+                          order by i.id limit 1),
+             (select i.value from contact_identities i where i.contact_id = page.id and i.kind = 'bsuid'
+                and i.scope = %(portfolio)s order by i.id limit 1)) as address,
+    <missing> as missing, <params> as params
+  from page
+), judged as materialized (
+  select id as contact_id, name, address, params, missing, uuidv7() as message_id,
+    case
+      when address is null then 'no_identity'
+      when %(marketing)s and marketing_consent = 'withdrawn' then 'opted_out'
+      when %(marketing)s and marketing_consent <> 'granted' then 'no_consent'
+      when missing is not null then 'missing_variable'
+      when row_number() over (partition by address order by id) > 1 or <taken> then 'duplicate'
+    end as excluded
+  from found
+)
+"""
+
+_WHOM = {
+    "all": "true",
+    "tags": "exists (select from contact_tags t where t.contact_id = p.id and t.tag = any(%(tags)s))",
+    "import_id": (
+        "exists (select from import_contacts t where t.contact_id = p.id and t.import_id = %(import_id)s)"
+    ),
+}
+
+_TAKEN = (
+    "exists (select from campaign_recipients r where r.campaign_id = %(campaign)s and r.address = found.address "
+    "and r.excluded is null)"
+)
+
+
+def _judged(blast: Blast, *, taken: str) -> tuple[str, dict[str, Any]]:
+    key = next(iter(blast.audience))
+    statement = (
+        _JUDGED.replace("<whom>", _WHOM[key])
+        .replace("<missing>", blast.params.missing)
+        .replace("<params>", blast.params.params)
+        .replace("<taken>", taken)
+    )
+    values = {
+        **blast.params.binds,
+        "portfolio": blast.portfolio,
+        "marketing": blast.is_marketing,
+        "tags": list(blast.audience.get("tags", [])),
+        "import_id": str(blast.audience["import_id"]) if "import_id" in blast.audience else None,
+    }
+    return statement, values
+
+
+_PREVIEW = """
+select coalesce(excluded, '') as excluded, count(*) as n,
+       (array_agg(jsonb_build_object('id', contact_id, 'name', name, 'address', address, 'params', params)
+                  order by contact_id))[1:3] as samples
+from judged group by 1
+"""
+
+
+def preview(session: Session, blast: Blast) -> Waterfall:
+    """What freezing would do now."""
+    statement, values = _judged(blast, taken="false")
+    values |= {"after": UUID(int=0), "limit": None}
+    rows = run(session, statement + _PREVIEW, **values)
+    excluded = {Exclusion(row.excluded): row.n for row in rows if row.excluded}
+    sending = next((row for row in rows if not row.excluded), None)
+    samples = tuple(
+        Sample(UUID(sample["id"]), sample["name"], sample["address"], sample["params"] or {})
+        for sample in (sending.samples if sending else [])[:SAMPLES]
+    )
+    return Waterfall(sum(row.n for row in rows), sending.n if sending else 0, excluded, samples)
+
+
+_FREEZE = """
+, people as (
+  insert into campaign_recipients (id, campaign_id, contact_id, address, message_id, excluded, excluded_detail)
+  select uuidv7(), %(campaign)s, contact_id, address, case when excluded is null then message_id end, excluded,
+         case when excluded = 'missing_variable' then missing end
+  from judged order by contact_id
+), queued as (
+  insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
+                        params, state)
+  select message_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s,
+         address, params, %(state)s
+  from judged where excluded is null order by message_id
+), spans as (
+  select (array_agg(message_id order by message_id))[1] as first_id,
+         (array_agg(message_id order by message_id desc))[1] as last_id, count(*) as amount
+  from (select message_id, (row_number() over (order by message_id) - 1) / %(span)s as span
+        from judged where excluded is null) numbered group by span
+)
+select (select (array_agg(contact_id order by contact_id desc))[1] from judged) as last_contact,
+       (select count(*) from judged) as matched,
+       coalesce((select jsonb_object_agg(excluded, n) from
+         (select excluded, count(*) as n from judged where excluded is not null group by 1) e), '{}') as excluded,
+       coalesce((select jsonb_agg(jsonb_build_array(first_id, last_id, amount) order by first_id) from spans), '[]')
+         as spans
+"""
+
+
+def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> bool:
+    """Freeze the next page of a running campaign's audience; True when that was the last. The row is locked by us."""
+    statement, values = _judged(blast, taken=_TAKEN)
+    limit = PAGE if campaign.freeze_after else FIRST_PAGE
+    values |= {
+        "after": campaign.freeze_after or UUID(int=0),
+        "limit": limit,
+        "campaign": campaign.id,
+        "channel": campaign.channel_id,
+        "gate": campaign.gate_id,
+        "snapshot": campaign.snapshot_id,
+        "origin": Origin.CAMPAIGN,
+        "state": MessageState.QUEUED,
+        "span": ledger.RANGE_SIZE,
+    }
+    page = run(session, statement + _FREEZE, **values)[0]
+    if page.matched:
+        campaign.freeze_after = page.last_contact
+        campaign.recipients += page.matched
+        campaign.excluded = dict(Counter(campaign.excluded) + Counter(page.excluded))
+        spans = [(UUID(first), UUID(last), amount) for first, last, amount in page.spans]
+        if spans:
+            ledger.add_due(
+                session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, lane=Lane.BULK, spans=spans
+            )
+        session.flush()
+        steps = Steps()
+        steps.tallies[campaign.gate_id, MessageState.QUEUED] = sum(amount for _, _, amount in spans)
+        steps.write(session)
+    return bool(page.matched < limit)

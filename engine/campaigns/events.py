@@ -1,0 +1,28 @@
+"""The facts that campaigns state."""
+
+from sqlalchemy.orm import Session
+
+from engine.campaigns.models import Campaign
+from engine.campaigns.queries import Standing, standing_of
+from engine.core.events import Fact, emit
+
+
+def state_changed(session: Session, campaign: Campaign) -> None:
+    """`campaign.changed`: how the campaign stands now, in absolute values; the newest revision wins."""
+    session.flush()
+    emit(session, Fact("campaign.changed", wire_of(campaign, standing_of(session, campaign))))
+
+
+def wire_of(campaign: Campaign, standing: Standing) -> dict[str, object]:
+    """The wire form of a campaign's standing."""
+    return {
+        "id": str(campaign.id),
+        "revision": campaign.revision,
+        "name": campaign.name,
+        "status": campaign.status,
+        "counts": standing.counts,
+        "rate_per_second": standing.rate_per_second,
+        "seconds_left": standing.seconds_left,
+        "started_at": campaign.started_at.isoformat() if campaign.started_at else None,
+        "completed_at": campaign.completed_at.isoformat() if campaign.completed_at else None,
+    }

@@ -1,0 +1,268 @@
+"""Questions about campaigns: how they stand, who is in them, why something failed, how it went over time."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.engine import Row
+from sqlalchemy.orm import Session
+
+from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient
+from engine.contacts.models import Contact
+from engine.core.clock import now
+from engine.core.errors import Invalid, NotFound
+from engine.core.pages import Page, clamp, decode_cursor, page_of
+from engine.messaging.counters import tally_of
+from engine.messaging.models import Channel, Message, MessageState, Template
+
+STATES = (
+    MessageState.QUEUED,
+    MessageState.DISPATCHING,
+    MessageState.ACCEPTED,
+    MessageState.SENT,
+    MessageState.DELIVERED,
+    MessageState.READ,
+    MessageState.FAILED,
+    MessageState.UNKNOWN,
+    MessageState.SKIPPED,
+    MessageState.CANCELLED,
+)
+SPEED_OVER = timedelta(seconds=10)
+UNSENT = (MessageState.QUEUED, MessageState.DISPATCHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a campaign stands: each recipient once, in its furthest state; `replied` beside them."""
+
+    counts: Mapping[str, int]
+    rate_per_second: float
+    seconds_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A campaign with its channel's and template's names and its standing, as lists show it."""
+
+    campaign: Campaign
+    channel_name: str
+    template_name: str
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One person in a campaign, and how far their message has come."""
+
+    recipient: CampaignRecipient
+    contact: Contact | None
+    message: Message | None
+
+    @property
+    def state(self) -> str:
+        """The furthest state, `skipped` for who was left out."""
+        return self.message.state if self.message is not None else MessageState.SKIPPED
+
+
+def get_campaign(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign:
+    """The campaign, locked for a change when asked; NotFound."""
+    query = select(Campaign).where(Campaign.id == campaign_id)
+    campaign = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if campaign is None:
+        raise NotFound("campaign_not_found", "We could not find this campaign. It may have been deleted.")
+    return campaign
+
+
+def campaign_of_gate(session: Session, gate_id: UUID, *, lock: bool = False) -> Campaign | None:
+    """The campaign that owns a gate, or None."""
+    query = select(Campaign).where(Campaign.gate_id == gate_id)
+    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+
+def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:
+    """Each recipient once, in its furthest state; exclusions are `skipped` and inside `total`; `replied` beside."""
+    tally = tally_of(session, campaign.gate_id)
+    counts = {state.value: tally.get(state, 0) for state in STATES}
+    counts[MessageState.SKIPPED] += sum(campaign.excluded.values())
+    return {"total": campaign.recipients, **counts, "replied": campaign.replied}
+
+
+def standing_of(session: Session, campaign: Campaign) -> Standing:
+    """Counts, the speed over the last ten seconds, and the seconds that are left at this speed."""
+    counts = counts_of(session, campaign)
+    rate = _speed(session, campaign, counts) if campaign.status == "running" else 0.0
+    left = counts["queued"] + counts["dispatching"]
+    return Standing(counts, rate, round(left / rate) if rate > 0 and left and campaign.frozen_at else None)
+
+
+def _speed(session: Session, campaign: Campaign, counts: Mapping[str, int]) -> float:
+    """Messages per second that left the queue since the oldest pulse of the last ten seconds."""
+    moment = now()
+    pulse = session.scalars(
+        select(CampaignPulse)
+        .where(CampaignPulse.campaign_id == campaign.id, CampaignPulse.at >= moment - SPEED_OVER)
+        .order_by(CampaignPulse.at)
+        .limit(1)
+    ).one_or_none()
+    if pulse is None:
+        return 0.0
+    seconds = max((moment - pulse.at).total_seconds(), 1.0)
+    return round(max(_left_the_queue(counts) - _left_the_queue(pulse.counts), 0) / seconds, 1)
+
+
+def _left_the_queue(counts: Mapping[str, int]) -> int:
+    return counts["total"] - sum(counts[state] for state in UNSENT)
+
+
+def list_campaigns(
+    session: Session,
+    *,
+    status: str | None = None,
+    search: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Page[Entry]:
+    """Campaigns, newest first."""
+    size = clamp(limit)
+    query = (
+        select(Campaign, Channel.name, Template.name)
+        .join(Channel, Channel.id == Campaign.channel_id)
+        .join(Template, Template.id == Campaign.template_id)
+        .order_by(Campaign.id.desc())
+        .limit(size + 1)
+    )
+    if status:
+        query = query.where(Campaign.status == status)
+    if search:
+        query = query.where(Campaign.name.icontains(search, autoescape=True))
+    cursor = decode_cursor(after, 1)
+    if cursor is not None:
+        query = query.where(Campaign.id < cursor[0])
+    rows = session.execute(query).all()
+    page = page_of(rows, size, key=lambda row: (row[0].id,))
+    return Page(
+        [Entry(row[0], row[1], row[2], standing_of(session, row[0])) for row in page.items], page.next
+    )
+
+
+def entry_of(session: Session, campaign: Campaign) -> Entry:
+    """One campaign as lists show it."""
+    channel = session.scalars(select(Channel.name).where(Channel.id == campaign.channel_id)).one()
+    template = session.scalars(select(Template.name).where(Template.id == campaign.template_id)).one()
+    return Entry(campaign, channel, template, standing_of(session, campaign))
+
+
+def _recipients(campaign: Campaign) -> Select[CampaignRecipient, Contact, Message]:
+    return (
+        select(CampaignRecipient, Contact, Message)
+        .outerjoin(Contact, Contact.id == CampaignRecipient.contact_id)
+        .outerjoin(Message, Message.id == CampaignRecipient.message_id)
+        .where(CampaignRecipient.campaign_id == campaign.id)
+        .order_by(CampaignRecipient.id)
+    )
+
+
+def list_recipients(
+    session: Session,
+    campaign: Campaign,
+    *,
+    state: str | None = None,
+    search: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Page[Recipient]:
+    """The people of a campaign in the order they were frozen, by state or by a piece of name or number."""
+    size = clamp(limit)
+    query = _recipients(campaign).limit(size + 1)
+    if state is not None:
+        query = query.where(_in_state(state))
+    if search:
+        query = query.where(
+            or_(
+                Contact.name.icontains(search, autoescape=True),
+                CampaignRecipient.address.contains(search, autoescape=True),
+            )
+        )
+    cursor = decode_cursor(after, 1)
+    if cursor is not None:
+        query = query.where(CampaignRecipient.id > cursor[0])
+    rows = session.execute(query).all()
+    people = [Recipient(row[0], row[1], row[2]) for row in rows]
+    return page_of(people, size, key=lambda person: (person.recipient.id,))
+
+
+def _in_state(state: str) -> Any:
+    if state == "replied":
+        return CampaignRecipient.replied_at.is_not(None)
+    if state not in {member.value for member in STATES}:
+        raise Invalid.field("state", "unknown_state", "There is no state %(state)s.", state=state)
+    if state == MessageState.SKIPPED:
+        return or_(CampaignRecipient.excluded.is_not(None), Message.state == state)
+    return Message.state == state
+
+
+def failures_of(session: Session, campaign: Campaign) -> Sequence[Row[Any]]:
+    """Failed and unknown messages by reason: rows of (state, reason_code, provider_code, n), most first."""
+    return session.execute(
+        select(
+            Message.state,
+            Message.reason_code,
+            Message.reason["provider_code"].astext.label("provider_code"),
+            func.count().label("n"),
+        )
+        .select_from(CampaignRecipient)
+        .join(Message, Message.id == CampaignRecipient.message_id)
+        .where(
+            CampaignRecipient.campaign_id == campaign.id,
+            Message.state.in_((MessageState.FAILED, MessageState.UNKNOWN)),
+        )
+        .group_by(Message.state, Message.reason_code, "provider_code")
+        .order_by(func.count().desc())
+    ).all()
+
+
+def exclusions_of(session: Session, campaign: Campaign) -> Mapping[str, int]:
+    """Who was left out, by reason: at the freezing, and by the policy when their turn came."""
+    later = session.execute(
+        select(Message.reason_code, func.count())
+        .select_from(CampaignRecipient)
+        .join(Message, Message.id == CampaignRecipient.message_id)
+        .where(CampaignRecipient.campaign_id == campaign.id, Message.state == MessageState.SKIPPED)
+        .group_by(Message.reason_code)
+    )
+    return Counter(campaign.excluded) + Counter({code: n for code, n in later if code})
+
+
+def pulses_of(session: Session, campaign: Campaign) -> Sequence[CampaignPulse]:
+    """The campaign's timeline, at most the newest 720 pulses, oldest first."""
+    newest = session.scalars(
+        select(CampaignPulse)
+        .where(CampaignPulse.campaign_id == campaign.id)
+        .order_by(CampaignPulse.at.desc())
+        .limit(720)
+    ).all()
+    return newest[::-1]
+
+
+def recipient_to_credit(
+    session: Session, contact_id: UUID, *, quoted_message_id: UUID | None, since: datetime
+) -> CampaignRecipient | None:
+    """The recipient row that a reply counts for: the one it quotes, else the last campaign that wrote since then."""
+    query = (
+        select(CampaignRecipient)
+        .join(Message, Message.id == CampaignRecipient.message_id)
+        .where(CampaignRecipient.contact_id == contact_id)
+        .order_by(CampaignRecipient.id.desc())
+        .limit(1)
+        .with_for_update(of=CampaignRecipient)
+    )
+    if quoted_message_id is not None:
+        quoted = session.scalars(query.where(CampaignRecipient.message_id == quoted_message_id)).one_or_none()
+        if quoted is not None:
+            return quoted
+    wrote = and_(Message.called_at >= since, Message.state.not_in((*UNSENT, MessageState.FAILED)))
+    return session.scalars(query.where(wrote)).one_or_none()

@@ -1,0 +1,385 @@
+"""What happens when I press Start, Pause, Resume, Cancel: the verbs of a campaign.
+
+A verb locks the campaign's row, consults the table of allowed transitions, opens or closes its gate, and states the
+fact. Nothing here sends; the gate decides whether the dispatcher may.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.campaigns.audience import Blast, Waterfall, check_audience, preview
+from engine.campaigns.events import state_changed
+from engine.campaigns.models import TRANSITIONS, Campaign, CampaignStatus
+from engine.campaigns.queries import counts_of, get_campaign
+from engine.contacts.queries import find_by_phone
+from engine.core.bells import ring
+from engine.core.clock import now
+from engine.core.db import after_commit, run
+from engine.core.errors import Invalid, WrongState
+from engine.core.events import Fact, emit
+from engine.core.ids import uuid7
+from engine.core.phone import parse_phone
+from engine.messaging import ledger
+from engine.messaging.counters import Steps
+from engine.messaging.models import (
+    Channel,
+    Gate,
+    Lane,
+    Message,
+    MessageState,
+    Origin,
+    Template,
+    TemplateSnapshot,
+    TemplateStatus,
+)
+from engine.messaging.rendering import variables_of
+from engine.messaging.settlement import cancel_queued
+from engine.messaging.sources import check_sources, resolve, sql_params
+from engine.messaging.templates import get_template, snapshot_for
+
+EDITABLE = (CampaignStatus.DRAFT, CampaignStatus.SCHEDULED)
+CANCEL_AT_ONCE = 20_000  # more than this is cancelled by a job, so that the answer does not wait for it
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a campaign is before it starts."""
+
+    name: str
+    channel_id: UUID
+    template_id: UUID
+    audience: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    scheduled_at: datetime | None
+
+
+def create_campaign(
+    session: Session,
+    *,
+    name: str,
+    channel_id: UUID,
+    template_id: UUID,
+    audience: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    scheduled_at: datetime | None = None,
+    created_by: UUID | None = None,
+) -> Campaign:
+    """A draft, checked as far as it can be before the start."""
+    gate = Gate(id=uuid7())
+    session.add(gate)
+    session.flush()
+    campaign = Campaign(
+        id=uuid7(),
+        name="",
+        channel_id=channel_id,
+        template_id=template_id,
+        audience={},
+        gate_id=gate.id,
+        excluded={},
+        variables={},
+        status=CampaignStatus.DRAFT,
+        created_by=created_by,
+        recipients=0,
+        replied=0,
+        revision=0,
+    )
+    plan = Plan(name, channel_id, template_id, audience, variables, scheduled_at)
+    _fill(session, campaign, plan)
+    session.add(campaign)
+    state_changed(session, campaign)
+    return campaign
+
+
+def change_campaign(session: Session, campaign_id: UUID, changes: Mapping[str, Any]) -> Campaign:
+    """Change what a draft or scheduled campaign is; keys are the fields of `Plan`."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, EDITABLE)
+    present = Plan(
+        campaign.name,
+        campaign.channel_id,
+        campaign.template_id,
+        campaign.audience,
+        campaign.variables,
+        campaign.scheduled_at,
+    )
+    _fill(session, campaign, replace(present, **changes))
+    state_changed(session, campaign)
+    return campaign
+
+
+def delete_campaign(session: Session, campaign_id: UUID) -> None:
+    """Delete a campaign that has not started."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, EDITABLE)
+    session.delete(campaign)
+    emit(session, Fact("campaign.deleted", {"id": str(campaign_id), "revision": campaign.revision + 1}))
+
+
+def preview_audience(
+    session: Session,
+    *,
+    channel_id: UUID,
+    template_id: UUID,
+    audience: Mapping[str, Any],
+    variables: Mapping[str, Any],
+) -> tuple[Template, Waterfall]:
+    """Who would get it now, who would not and why; the same query as the start."""
+    channel, template = _channel(session, channel_id), get_template(session, template_id)
+    check_audience(session, audience)
+    sources = check_sources(template, variables, complete=False)
+    blast = Blast(audience, channel.portfolio, template.category == "MARKETING", sql_params(sources))
+    return template, preview(session, blast)
+
+
+def start(session: Session, campaign_id: UUID) -> Campaign:
+    """Begin now, or at `scheduled_at` when that lies ahead."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, (CampaignStatus.DRAFT,))
+    _ready(session, campaign)
+    if campaign.scheduled_at is not None and campaign.scheduled_at > now():
+        _move(session, campaign, CampaignStatus.SCHEDULED)
+    else:
+        begin(session, campaign)
+    return campaign
+
+
+def begin(session: Session, campaign: Campaign) -> None:
+    """Run a draft or scheduled campaign: keep the template as it is now, and let the freezing begin."""
+    template, sources = _ready(session, campaign)
+    snapshot = snapshot_for(session, template.id, sources)
+    campaign.snapshot_id = snapshot.id
+    campaign.started_at = now()
+    campaign.pause_reason = None
+    _move(session, campaign, CampaignStatus.RUNNING)
+    after_commit(session, lambda: ring("freeze"))
+
+
+def pause(session: Session, campaign_id: UUID, *, reason: str | None = None) -> Campaign:
+    """Close the gate: from here no call starts; `paused` once those under way have ended."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, (CampaignStatus.RUNNING,))
+    ledger.set_gate(session, campaign.gate_id, is_open=False, reason=reason or "paused")
+    campaign.pause_reason = reason
+    _move(session, campaign, CampaignStatus.PAUSING)
+    after_commit(session, lambda: ring("send"))
+    _look_again(session, campaign)
+    return campaign
+
+
+def resume(session: Session, campaign_id: UUID) -> Campaign:
+    """Open the gate again; what was queued goes on where it was."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.PAUSING))
+    ledger.set_gate(session, campaign.gate_id, is_open=True)
+    campaign.pause_reason = campaign.paused_at = None
+    _move(session, campaign, CampaignStatus.RUNNING)
+    after_commit(session, lambda: ring("freeze"))
+    _look_again(session, campaign)
+    return campaign
+
+
+def cancel(session: Session, campaign_id: UUID) -> Campaign:
+    """Close the gate for good; what has not left is cancelled, what is under way ends as it ends."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(
+        campaign,
+        (
+            CampaignStatus.DRAFT,
+            CampaignStatus.SCHEDULED,
+            CampaignStatus.RUNNING,
+            CampaignStatus.PAUSING,
+            CampaignStatus.PAUSED,
+        ),
+    )
+    ledger.set_gate(session, campaign.gate_id, is_open=False, reason="cancelled")
+    _move(session, campaign, CampaignStatus.CANCELLED, tell=False)
+    if counts_of(session, campaign)["queued"] <= CANCEL_AT_ONCE:
+        cancel_queued(session, campaign.gate_id)
+    else:
+        after_commit(session, lambda: ring("freeze"))
+    state_changed(session, campaign)
+    return campaign
+
+
+_FAILED_AGAIN = """
+with failed as materialized (
+  select r.id as recipient_id, m.id as old_id, m.contact_id, m.address, m.params, uuidv7() as new_id
+  from campaign_recipients r join messages m on m.tenant_id = r.tenant_id and m.id = r.message_id
+  where r.campaign_id = %(campaign)s and m.state = 'failed' order by r.id
+), replaced as (
+  update messages m set counted = false from failed where m.id = failed.old_id
+), queued as (
+  insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
+                        params, state)
+  select new_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s, address,
+         params, 'queued'
+  from failed order by new_id
+), named as (
+  update campaign_recipients r set message_id = failed.new_id from failed where r.id = failed.recipient_id
+)
+select (array_agg(new_id order by new_id))[1] as first_id, (array_agg(new_id order by new_id desc))[1] as last_id,
+       count(*) as amount
+from (select new_id, (row_number() over (order by new_id) - 1) / %(span)s as span from failed) numbered
+group by span order by 1
+"""
+
+
+def retry_failed(session: Session, campaign_id: UUID) -> Campaign:
+    """Write a new message for each recipient whose message failed, and run; the old one stays in the ledger."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.COMPLETED))
+    spans = [
+        (row.first_id, row.last_id, row.amount)
+        for row in run(
+            session,
+            _FAILED_AGAIN,
+            campaign=campaign.id,
+            channel=campaign.channel_id,
+            gate=campaign.gate_id,
+            origin=Origin.CAMPAIGN,
+            snapshot=campaign.snapshot_id,
+            span=ledger.RANGE_SIZE,
+        )
+    ]
+    if not spans:
+        raise Invalid(
+            "nothing_failed", "No message of this campaign has failed, so there is nothing to send again."
+        )
+    ledger.add_due(
+        session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, lane=Lane.BULK, spans=spans
+    )
+    ledger.set_gate(session, campaign.gate_id, is_open=True)
+    campaign.pause_reason = campaign.paused_at = campaign.completed_at = None
+    amount = sum(span[2] for span in spans)
+    steps = Steps()
+    steps.tallies[campaign.gate_id, MessageState.FAILED] -= amount
+    steps.tallies[campaign.gate_id, MessageState.QUEUED] += amount
+    steps.write(session)
+    _move(session, campaign, CampaignStatus.RUNNING)
+    return campaign
+
+
+def send_test(session: Session, campaign_id: UUID, *, to: str, region: str = "BR") -> Message:
+    """Send the campaign's message once to a number of one's own; it counts nowhere in the campaign."""
+    campaign = get_campaign(session, campaign_id)
+    phone = parse_phone(to, region=region)
+    if phone is None:
+        raise Invalid.field(
+            "to", "bad_phone", "This is not a phone number. Write it with country code, as +55…"
+        )
+    template, sources = _ready(session, campaign)
+    params = resolve(find_by_phone(session, phone), sources).params
+    examples = {variable.key: variable.example or variable.key for variable in variables_of(template)}
+    return ledger.enqueue(
+        session,
+        channel_id=campaign.channel_id,
+        contact_id=None,
+        address=phone,
+        kind="template",
+        origin=Origin.TEST,
+        origin_id=campaign.id,
+        snapshot_id=snapshot_for(session, template.id, sources).id,
+        params={**examples, **params},
+        lane=Lane.TEST,
+    )
+
+
+def blast_of(session: Session, campaign: Campaign) -> Blast:
+    """What freezing this running campaign has to know, from its snapshot."""
+    snapshot = session.scalars(
+        select(TemplateSnapshot).where(TemplateSnapshot.id == campaign.snapshot_id)
+    ).one()
+    channel = _channel(session, campaign.channel_id)
+    params = sql_params(snapshot.variables)
+    return Blast(campaign.audience, channel.portfolio, snapshot.category == "MARKETING", params)
+
+
+def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
+    name = plan.name.strip()
+    if not name:
+        raise Invalid.field("name", "no_name", "Give the campaign a name.")
+    _channel(session, plan.channel_id)
+    template = get_template(session, plan.template_id)
+    _same_channel(template, plan.channel_id)
+    check_audience(session, plan.audience)
+    check_sources(template, plan.variables, complete=False)
+    campaign.name, campaign.channel_id, campaign.template_id = name, plan.channel_id, plan.template_id
+    campaign.audience, campaign.variables = dict(plan.audience), dict(plan.variables)
+    campaign.scheduled_at = plan.scheduled_at
+    campaign.revision += 1
+
+
+def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str, Any]]:
+    """The template and its sources, when everything is there for a start; Invalid says what is missing."""
+    template = get_template(session, campaign.template_id)
+    _same_channel(template, campaign.channel_id)
+    if template.status != TemplateStatus.APPROVED:
+        raise Invalid.field(
+            "template_id",
+            "template_not_approved",
+            "WhatsApp has not approved this template (it is %(status)s). Wait for the approval or choose another.",
+            status=template.status,
+        )
+    check_audience(session, campaign.audience)
+    _channel(session, campaign.channel_id)
+    return template, check_sources(template, campaign.variables)
+
+
+def _same_channel(template: Template, channel_id: UUID) -> None:
+    if template.channel_id != channel_id:
+        raise Invalid.field(
+            "template_id", "template_of_another_channel", "This template belongs to another connection."
+        )
+
+
+def _channel(session: Session, channel_id: UUID) -> Channel:
+    channel = session.scalars(
+        select(Channel).where(Channel.id == channel_id, Channel.deleted_at.is_(None))
+    ).one_or_none()
+    if channel is None:
+        raise Invalid.field("channel_id", "unknown_channel", "We could not find this connection. Choose one.")
+    return channel
+
+
+def _require(campaign: Campaign, states: tuple[CampaignStatus, ...]) -> None:
+    if campaign.status not in states:
+        raise WrongState(campaign.status)
+
+
+def _move(session: Session, campaign: Campaign, status: CampaignStatus, *, tell: bool = True) -> None:
+    """Change the state, if the table of transitions allows it, and state the fact."""
+    if status not in TRANSITIONS[CampaignStatus(campaign.status)]:
+        raise WrongState(campaign.status)
+    campaign.status = status
+    campaign.revision += 1
+    if tell:
+        state_changed(session, campaign)
+
+
+def _look_again(session: Session, campaign: Campaign) -> None:
+    """Have the campaign's end looked at even when no message moves any more."""
+    emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))
+
+
+LATEST_START = timedelta(hours=1)
+
+
+def begin_if_due(session: Session, campaign_id: UUID) -> None:
+    """Begin a scheduled campaign whose time has come; one that is over an hour late goes back to draft, with a reason."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    if campaign.status != CampaignStatus.SCHEDULED or campaign.scheduled_at is None:
+        return
+    moment = now()
+    if campaign.scheduled_at > moment:
+        return
+    if moment - campaign.scheduled_at > LATEST_START:
+        campaign.pause_reason = "missed_start"
+        _move(session, campaign, CampaignStatus.DRAFT)
+    else:
+        begin(session, campaign)
