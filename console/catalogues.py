@@ -76,7 +76,7 @@ def update(locale: str) -> list[MessageId]:
             words = message if locale == "en" else ""
             if not words:
                 missing.append(message)
-        fresh.add(message, words, locations=[(place, None) for place in places])  # type: ignore[list-item]
+        fresh.add(message, words, locations=[(place, 0) for place in places])
     path = catalogue_path(locale)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:

@@ -1,0 +1,91 @@
+"""A campaign being written: what has been chosen so far, and what is still missing. Knows no screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.client.answers import Campaign, Template
+
+type Body = dict[str, Any]
+
+STEPS = ("message", "audience", "variables", "review")
+
+
+@dataclass(slots=True)
+class CampaignDraft:
+    """The choices of the editor; `id` is empty until it was saved."""
+
+    id: str = ""
+    name: str = ""
+    channel_id: str = ""
+    template: Template | None = None
+    audience: Mapping[str, Any] | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    scheduled_at: str | None = None
+
+    @classmethod
+    def of(cls, campaign: Campaign, template: Template | None) -> "CampaignDraft":
+        """The draft of a campaign that was saved before."""
+        return cls(
+            id=campaign.id,
+            name=campaign.name,
+            channel_id=campaign.channel_id or "",
+            template=template,
+            audience=campaign.audience or None,
+            variables=dict(campaign.variables),
+            scheduled_at=campaign.scheduled_at.isoformat() if campaign.scheduled_at else None,
+        )
+
+    def choose_template(self, template: Template | None) -> None:
+        """Another template: values of gaps it does not have are forgotten."""
+        self.template = template
+        gaps = {variable.key for variable in template.variables} if template else set()
+        self.variables = {key: value for key, value in self.variables.items() if key in gaps}
+
+    @property
+    def lacking(self) -> list[str]:
+        """The gaps nothing fills yet."""
+        gaps = [variable.key for variable in self.template.variables] if self.template else []
+        return [key for key in gaps if not self.variables.get(key)]
+
+    def is_done(self, step: str) -> bool:
+        """Whether a step has all it needs."""
+        done = {
+            "message": bool(self.name.strip() and self.channel_id and self.template),
+            "audience": bool(self.audience),
+            "variables": self.template is not None and not self.lacking,
+            "review": False,
+        }
+        return done[step]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps of this draft: one without gaps has none to fill."""
+        if self.template is not None and not self.template.variables:
+            return tuple(step for step in STEPS if step != "variables")
+        return STEPS
+
+    def after(self, step: str) -> str:
+        """The next step."""
+        steps = self.steps
+        return steps[min(steps.index(step) + 1, len(steps) - 1)]
+
+    def before(self, step: str) -> str:
+        """The step before."""
+        steps = self.steps
+        return steps[max(steps.index(step) - 1, 0)]
+
+    @property
+    def question(self) -> Body:
+        """What the API is asked to count the audience."""
+        return {
+            "channel_id": self.channel_id,
+            "template_id": self.template.id if self.template else None,
+            "audience": dict(self.audience or {}),
+            "variables": self.variables,
+        }
+
+    @property
+    def body(self) -> Body:
+        """What is saved."""
+        return {"name": self.name.strip(), **self.question, "scheduled_at": self.scheduled_at}

@@ -1,0 +1,249 @@
+"""One campaign: its figures as they move, its buttons, and its recipients."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from panel.viewable import Viewable
+
+from console.components import CampaignLive, Dialog, Form, LiveTable, Message, Page, Slot
+from console.frames import LiveFrame, Row
+from console.i18n import N_
+from console.views.base import Soon, TableFeed, View, field_errors, plain, plain_all, values_of
+from engine.client import Fact, FactKind, RefusedError
+
+RECIPIENT_STATES = {
+    "queued": (N_("Waiting"), "neutral"),
+    "dispatching": (N_("Being sent"), "info"),
+    "accepted": (N_("Accepted"), "info"),
+    "sent": (N_("Sent"), "info"),
+    "delivered": (N_("Delivered"), "success"),
+    "read": (N_("Read"), "accent"),
+    "failed": (N_("Failed"), "danger"),
+    "unknown": (N_("Not confirmed"), "warning"),
+    "skipped": (N_("Left out"), "muted"),
+    "cancelled": (N_("Cancelled"), "muted"),
+}
+FILTERED = ("read", "delivered", "sent", "accepted", "queued", "failed", "unknown", "skipped")
+# What the buttons of the component are called in the API, and what the role must allow.
+VERBS = {"start": "start", "pause": "pause", "resume": "resume", "cancel": "cancel", "retry": "retry-failed"}
+LIST_SECONDS = 3.0
+REASONS_SECONDS = 2.0
+
+
+def recipient_cells(row: Row) -> Row:
+    """A recipient as a row of the table."""
+    reason = row.get("reason") or {}
+    moments = ("read_at", "delivered_at", "failed_at", "sent_at", "accepted_at")
+    return {
+        "id": row["contact_id"],
+        "name": row.get("name") or row.get("phone"),
+        "phone": row.get("phone"),
+        "state": row.get("state"),
+        "reason": reason.get("text") or "",
+        "replied": row.get("replied_at"),
+        "at": next((row[moment] for moment in moments if row.get(moment)), None),
+    }
+
+
+class CampaignPage(View):
+    """A campaign while it runs, and after."""
+
+    key: ClassVar = "campaign"
+    title: ClassVar = N_("Campaign")
+    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED,)
+
+    def build(self) -> Viewable:
+        """Figures on top, recipients below, and the dialog of the test message."""
+        _, tab = self.words, self.tab
+        self.frame = LiveFrame()
+        self._id = ""
+        self._failed_shown = -1
+        self.live = CampaignLive(tab.reader, allowed=self._allowed())
+        self.table = self._build_table()
+        self.feed = TableFeed(self.table, recipient_cells, key="contact_id")
+        self.test_form = Form(
+            tab.reader,
+            fields=[{"name": "to", "kind": "phone", "label": _("Your number"), "required": True,
+                     "help": _("The message goes to this number only.")}],
+            submit_label=_("Send the test"), guard=False,
+        )  # fmt: skip
+        self.test = Dialog(
+            tab.reader, title=_("Send a test"), content=[self.test_form], size="small",
+            text=_("See the message on your own phone before it goes to everybody."),
+        )  # fmt: skip
+        self._rows = Soon(tab, self._ask_rows, pause=LIST_SECONDS)
+        self._reasons = Soon(tab, self._show_reasons, pause=REASONS_SECONDS)
+        tab.on(self.live, "command", self._command, failed=self._command_failed)
+        tab.on(self.live, "reason", self._filter_failed)
+        tab.on(self.live, "state", self._filter_state)
+        tab.on(self.live, "retry", self._reload)
+        tab.on(self.table, "query", self._answer)
+        tab.on(self.test_form, "submit", self._send_test)
+        tab.on(self.test_form, "cancel", self._close_test)
+        return Page.of(
+            tab.reader,
+            Slot(self.live, key="live"),
+            Slot(self.table, key="recipients", title=_("Recipients"), card=True),
+            Slot(self.test, key="test"),
+        )
+
+    def _build_table(self) -> LiveTable:
+        _ = self.words
+        return LiveTable(
+            self.tab.reader,
+            columns=[
+                {"key": "name", "label": _("Name"), "kind": "strong"},
+                {"key": "phone", "label": _("Phone"), "kind": "phone"},
+                {"key": "state", "label": _("State"), "kind": "badge", "phone": "side",
+                 "words": {state: _(label) for state, (label, _tone) in RECIPIENT_STATES.items()},
+                 "tones": {state: tone for state, (_label, tone) in RECIPIENT_STATES.items()}},
+                {"key": "reason", "label": _("Reason"), "kind": "text"},
+                {"key": "replied", "label": _("Replied"), "kind": "ago"},
+                {"key": "at", "label": _("Last step"), "kind": "ago"},
+            ],
+            filters=[
+                {"key": "state", "label": _("State"),
+                 "options": [{"value": state, "label": _(RECIPIENT_STATES[state][0])} for state in FILTERED]}
+            ],
+            search_label=_("Search by name or phone"),
+            row_path="/contacts/{id}",
+            noun={"one": _("{n} recipient"), "other": _("{n} recipients")},
+            empty={"icon": "Users", "title": _("No recipients yet"),
+                   "text": _("The audience is fixed when the campaign starts.")},
+        )  # fmt: skip
+
+    def _allowed(self) -> list[str]:
+        can = self.tab.can
+        running = ["start", "pause", "resume", "cancel", "retry", "test"] if can("campaigns.run") else []
+        writing = ["edit", "duplicate", "delete"] if can("campaigns.write") else []
+        return [*running, *writing, "export"]
+
+    async def enter(self, **parts: str) -> None:
+        """Shows the campaign the route names."""
+        wanted = parts.get("campaign_id", self._id)
+        if wanted != self._id:
+            self._id = wanted
+            self._failed_shown = -1
+            self.live.wait()
+            self.table.reset()
+        else:
+            self.table.refresh()
+        try:
+            campaign = await self.tab.api.campaigns.get(self._id)
+        except RefusedError as error:
+            self.live.fail(error.detail)
+            return
+        self.frame.add([plain(campaign)])
+        self._draw()
+        await self._show_reasons()
+
+    async def resync(self) -> None:
+        """Fetches the same campaign again."""
+        await self.enter(campaign_id=self._id)
+
+    async def _reload(self, _: Message) -> None:
+        await self.resync()
+
+    def _draw(self) -> None:
+        row = self.frame.row(self._id)
+        if row is not None:
+            self.live.draw(row)
+            self.tab.shell.title = str(row.get("name") or "")
+
+    async def _show_reasons(self) -> None:
+        row = self.frame.row(self._id) or {}
+        failures, exclusions = await asyncio.gather(
+            self.tab.api.campaigns.failures(self._id), self.tab.api.campaigns.exclusions(self._id)
+        )
+        self._failed_shown = int((row.get("counts") or {}).get("failed", 0))
+        self.live.show_failures(plain_all(failures))
+        self.live.show_exclusions(plain_all(exclusions))
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Moves the figures of the campaign on screen; lists follow at their own pace."""
+        changes = self.frame.apply(fact.data for fact in facts)
+        if self._id not in changes.changed:
+            return
+        row = self.frame.row(self._id) or {}
+        self.live.patch(row)
+        if "counts" in changes.changed[self._id]:
+            self._rows.ask()
+            if int((row.get("counts") or {}).get("failed", 0)) != self._failed_shown:
+                self._reasons.ask()
+
+    async def _ask_rows(self) -> None:
+        self.table.refresh()
+
+    async def _answer(self, message: Message) -> None:
+        query = LiveTable.query_of(message)
+        if not self._id:
+            return
+        page = await self.tab.api.campaigns.recipients(
+            self._id,
+            state=query.filters.get("state"),
+            search=query.search,
+            after=query.after,
+            limit=query.limit,
+        )
+        self.feed.answer(query, page)
+
+    async def _filter_failed(self, _: Message) -> None:
+        self.table.reset(filters={"state": "failed"})
+
+    async def _filter_state(self, message: Message) -> None:
+        state = str(message.get("state"))
+        self.table.reset(filters={"state": state} if state in FILTERED else {})
+
+    async def _command(self, message: Message) -> None:
+        name = str(message.get("name"))
+        if name in VERBS:
+            await self._act(name)
+        elif name == "test":
+            self.test_form.draw({})
+            self.test.open = True
+        elif name == "edit":
+            self.tab.go(f"/campaigns/{self._id}/edit")
+        elif name == "export":
+            self.tab.shell.download(f"/files/campaigns/{self._id}/recipients.csv")
+        elif name == "duplicate":
+            await self._duplicate()
+        elif name == "delete":
+            await self.tab.api.campaigns.remove(self._id)
+            self.tab.shell.toast(self.words(N_("The campaign was deleted.")), "success")
+            self.tab.go("/campaigns")
+
+    async def _act(self, name: str) -> None:
+        self.live.busy_command = name
+        await self.tab.api.campaigns.act(self._id, VERBS[name])
+        # The fact that follows moves the screen; asking once more covers one that was lost.
+        campaign = await self.tab.api.campaigns.get(self._id)
+        self.live.busy_command = ""
+        self.frame.add([plain(campaign)])
+        self._draw()
+
+    def _command_failed(self, sentence: str) -> None:
+        self.live.busy_command = ""
+        self.tab.shell.toast(sentence, "error")
+        self.tab.start(self.resync)
+
+    async def _duplicate(self) -> None:
+        row = self.frame.row(self._id) or {}
+        copied = ("channel_id", "template_id", "audience", "variables")
+        name = self.words(N_("Copy of {name}"), name=row.get("name", ""))
+        body = {key: row[key] for key in copied if row.get(key)} | {"name": name}
+        copy = await self.tab.api.campaigns.create(body)
+        self.tab.go(f"/campaigns/{copy.id}/edit")
+
+    async def _send_test(self, message: Message) -> None:
+        try:
+            await self.tab.api.campaigns.test_send(self._id, str(values_of(message).get("to") or ""))
+        except RefusedError as error:
+            self.test_form.show_errors(field_errors(error), error.detail)
+            return
+        self.test_form.saved()
+        self.test.open = False
+        self.tab.shell.toast(self.words(N_("The test message is on its way.")), "success")
+
+    async def _close_test(self, _: Message) -> None:
+        self.test.open = False

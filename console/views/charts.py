@@ -1,0 +1,101 @@
+"""The chart of messages over time, in Bokeh: built once, moved by data."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import panel as pn
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    DataRange1d,
+    DatetimeTicker,
+    DatetimeTickFormatter,
+    HoverTool,
+    NumeralTickFormatter,
+)
+from bokeh.plotting import figure
+
+from console.i18n import N_, Words
+from console.theme import LIGHT
+from engine.client.answers import Series
+
+LINES = (
+    ("sent", N_("Sent"), LIGHT["series-1"]),
+    ("read", N_("Read"), LIGHT["series-2"]),
+    ("received", N_("Received"), LIGHT["series-4"]),
+)
+CUMULATED = ("sent", "delivered", "read", "failed", "received")
+
+
+def local(instant: datetime, time_zone: str) -> np.datetime64:
+    """An instant as the wall clock of the company shows it: Bokeh knows no time zones."""
+    return np.datetime64(instant.astimezone(ZoneInfo(time_zone)).replace(tzinfo=None), "ms")
+
+
+def columns_of(series: Series, time_zone: str) -> dict[str, Any]:
+    """A series as the columns of the chart."""
+    points = series.points
+    return {
+        "at": np.array([local(point.at, time_zone) for point in points], dtype="datetime64[ms]"),
+        "floor": [0] * len(points),
+        **{name: [getattr(point, name) for point in points] for name in CUMULATED},
+    }
+
+
+class VolumeChart:
+    """Sent, read and received over time. Change it only with the document locked (`add_next_tick_callback`)."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self.source = ColumnDataSource({name: [] for name in ("at", "floor", *CUMULATED)})
+        self.figure = self._make()
+        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0)  # type: ignore[no-untyped-call]
+
+    def _make(self) -> figure:
+        words = self._words
+        # "24/11" or "Nov 24": Bokeh knows English month names only.
+        day = "%d/%m" if words.locale == "pt_BR" else "%b %e"
+        drawn = figure(
+            x_axis_type="datetime", height=280, sizing_mode="stretch_width", toolbar_location=None, tools="",
+            y_range=DataRange1d(start=0),
+        )  # fmt: skip
+        name, _label, colour = LINES[0]
+        drawn.varea("at", "floor", name, source=self.source, fill_color=colour, fill_alpha=0.13)
+        lines = [
+            drawn.line(
+                "at", name, source=self.source, line_color=colour, line_width=2, legend_label=words(label)
+            )
+            for name, label, colour in LINES
+        ]
+        drawn.xgrid.grid_line_color = None
+        drawn.legend.location = "top_right"
+        drawn.xaxis.formatter = DatetimeTickFormatter(
+            hours="%H:%M", minutes="%H:%M", hourmin="%H:%M", days=day, months=day, years="%Y"
+        )
+        drawn.xaxis.ticker = DatetimeTicker(desired_num_ticks=6)
+        drawn.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+        drawn.yaxis.ticker = BasicTicker(desired_num_ticks=4)
+        tips = [("", f"@at{{{day} %H:%M}}"), *((words(label), f"@{name}{{0,0}}") for name, label, _ in LINES)]
+        drawn.add_tools(
+            HoverTool(tooltips=tips, formatters={"@at": "datetime"}, mode="vline", renderers=[lines[0]])
+        )
+        return drawn
+
+    def draw(self, series: Series) -> None:
+        """Draws a series."""
+        self.source.data = columns_of(series, self._words.time_zone)
+
+    def add(self, figures: Mapping[str, int]) -> None:
+        """Adds to the newest point what happened since."""
+        newest = len(self.source.data["at"]) - 1
+        if newest >= 0:
+            patches = {
+                name: [(newest, int(self.source.data[name][newest]) + n)]
+                for name, n in figures.items()
+                if name in CUMULATED and n
+            }
+            if patches:
+                self.source.patch(patches)

@@ -1,0 +1,241 @@
+"""One connection: connecting a number, and looking after one that is connected."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from panel.viewable import Viewable
+
+from console.components import Details, Dialog, Form, Message, Notice, Page, Slot
+from console.frames import LiveFrame, Row
+from console.i18n import N_
+from console.views.base import View, field_errors, plain, values_of
+from console.views.connections import ENVIRONMENTS, KINDS, QUALITIES, STATUSES
+from engine.client import Fact, FactKind, RefusedError
+
+CREDENTIALS = ("phone_number_id", "waba_id", "access_token", "app_secret")
+DEFAULT_RATE = 80
+
+
+class NewConnection(View):
+    """The form that connects a number of Meta's Cloud API."""
+
+    key: ClassVar = "new-connection"
+    title: ClassVar = N_("Connect a number")
+
+    def build(self) -> Viewable:
+        """What Meta shows in its app dashboard, field by field."""
+        _, reader = self.words, self.tab.reader
+        live = {"environment": ["live"]}
+        sandbox = {"environment": ["sandbox"]}
+        self.form = Form(reader, submit_label=_("Connect"), fields=[
+            {"name": "name", "kind": "text", "label": _("Name"), "required": True,
+             "placeholder": _("e.g. Sales"), "help": _("Only your team sees it.")},
+            {"name": "environment", "kind": "radio", "label": _("Environment"), "options": [
+                {"value": "live", "label": _("Live"), "hint": _("A real number. Messages reach real people.")},
+                {"value": "sandbox", "label": _("Sandbox"),
+                 "hint": _("The built-in simulator answers as phones would. Nothing leaves this server.")},
+            ]},
+            {"name": "where", "kind": "note", "tone": "info", "when": live,
+             "label": _("You find these in Meta's App Dashboard, under WhatsApp, API Setup.")},
+            {"name": "where_sandbox", "kind": "note", "tone": "info", "when": sandbox,
+             "label": _("The simulator lists its numbers and keys at /_admin/state of its address.")},
+            {"name": "phone_number_id", "kind": "text", "label": _("Phone number ID"), "required": True, "half": True},
+            {"name": "waba_id", "kind": "text", "label": _("WhatsApp Business Account ID"), "required": True, "half": True},
+            {"name": "access_token", "kind": "password", "label": _("Access token"), "required": True,
+             "help": _("A permanent token of a system user. It is stored encrypted and never shown again.")},
+            {"name": "app_secret", "kind": "password", "label": _("App secret"), "required": True,
+             "help": _("With it we know that what arrives really comes from Meta.")},
+            {"name": "rate_per_second", "kind": "number", "label": _("Messages per second"), "min": 1, "max": 1000,
+             "optional": True, "help": _("Meta allows 80 per second to most numbers.")},
+        ])  # fmt: skip
+        self.tab.on(self.form, "submit", self._connect)
+        self.tab.on(self.form, "cancel", self._leave)
+        return Page.of(
+            reader, Slot(self.form, key="form", card=True), title=_("Connect a number"), width="narrow",
+            back={"label": _("Connections"), "path": "/connections"},
+            text=_("WhatsApp Cloud API: you bring your own number and account of Meta."),
+        )  # fmt: skip
+
+    async def enter(self, **parts: str) -> None:
+        """Shows an empty form."""
+        self.form.draw({"environment": "live", "rate_per_second": DEFAULT_RATE})
+
+    async def resync(self) -> None:
+        """Keeps what was typed."""
+
+    async def _connect(self, message: Message) -> None:
+        values = values_of(message)
+        body: dict[str, Any] = {
+            "kind": "whatsapp_cloud",
+            "name": values.get("name"),
+            "environment": values.get("environment") or "live",
+            "credentials": {name: str(values.get(name) or "").strip() for name in CREDENTIALS},
+        }
+        if values.get("rate_per_second"):
+            body["rate_per_second"] = values["rate_per_second"]
+        try:
+            channel = await self.tab.api.channels.connect(body)
+        except RefusedError as error:
+            self.form.show_errors(field_errors(error), error.detail)
+            return
+        self.form.saved()
+        self.tab.go(f"/connections/{channel.id}")
+
+    async def _leave(self, _: Message) -> None:
+        self.tab.go("/connections")
+
+
+class ConnectionPage(View):
+    """A connected number: its health, and what Meta must be told."""
+
+    key: ClassVar = "connection"
+    title: ClassVar = N_("Connection")
+    facts: ClassVar = (FactKind.CHANNEL_CHANGED,)
+
+    def build(self) -> Viewable:
+        """Health and webhook side by side."""
+        _, reader = self.words, self.tab.reader
+        self._id = ""
+        self.frame = LiveFrame()
+        self.notice = Notice(reader)
+        self.health = Details(reader)
+        self.webhook = Details(reader)
+        self.form = Form(reader, guard=False, fields=[
+            {"name": "name", "kind": "text", "label": _("Name"), "required": True},
+            {"name": "rate_per_second", "kind": "number", "label": _("Messages per second"), "min": 1, "max": 1000},
+        ])  # fmt: skip
+        self.edit = Dialog(reader, title=_("Edit connection"), content=[self.form], size="small")
+        self.page = Page.of(
+            reader,
+            Slot(self.notice, key="notice"),
+            Slot(self.health, key="health", span=6, card=True, title=_("Health")),
+            Slot(self.webhook, key="webhook", span=6, card=True, title=_("Webhook"),
+                 text=_("Enter these in Meta's App Dashboard, under WhatsApp, Configuration, and subscribe to messages.")),
+            Slot(self.edit, key="edit"),
+            back={"label": _("Connections"), "path": "/connections"},
+            hidden=["notice"],
+        )  # fmt: skip
+        self.tab.on(self.page, "action", self._act)
+        self.tab.on(self.notice, "action", self._act)
+        self.tab.on(self.form, "submit", self._save)
+        self.tab.on(self.form, "cancel", self._close)
+        self.tab.on(self.health, "retry", self._retry)
+        return self.page
+
+    async def enter(self, **parts: str) -> None:
+        """Shows the connection the route names."""
+        self._id = parts.get("channel_id", self._id)
+        try:
+            channel = await self.tab.api.channels.get(self._id)
+        except RefusedError as error:
+            self.health.fail(error.detail)
+            return
+        self.frame.add([plain(channel)])
+        self._draw()
+
+    async def resync(self) -> None:
+        """Fetches the same connection again."""
+        await self.enter(channel_id=self._id)
+
+    async def _retry(self, _: Message) -> None:
+        await self.resync()
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Shows how it fares now."""
+        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+            self._draw()
+
+    def _draw(self) -> None:
+        row = self.frame.row(self._id) or {}
+        _ = self.words
+        label, tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
+        self.page.param.update(
+            title=str(row.get("name")), status={"label": _(label), "tone": tone}, actions=self._actions()
+        )
+        self.health.draw(self._health_rows(row, _(label), tone))
+        self.webhook.draw([
+            {"key": "url", "label": _("Callback URL"), "value": row.get("webhook_url"), "kind": "copy"},
+            {"key": "token", "label": _("Verify token"), "value": row.get("verify_token"), "kind": "secret"},
+            {"key": "heard", "label": _("Last heard"), "value": row.get("last_webhook_at"), "kind": "ago",
+             "hint": "" if row.get("last_webhook_at") else _("Nothing has arrived yet.")},
+        ])  # fmt: skip
+        attention = row.get("status") == "attention"
+        if attention:
+            reason = row.get("status_reason") or {}
+            self.notice.param.update(
+                tone="danger", title=_("This connection needs attention"), text=str(reason.get("text") or ""),
+                actions=[{"key": "check", "label": _("Check again")}] if self.tab.can("channels.write") else [],
+            )  # fmt: skip
+        self.page.hidden = [] if attention else ["notice"]
+
+    def _actions(self) -> list[dict[str, object]]:
+        _ = self.words
+        if not self.tab.can("channels.write"):
+            return []
+        return [
+            {"key": "delete", "label": _("Disconnect"), "icon": "Trash2", "kind": "danger"},
+            {"key": "edit", "label": _("Edit"), "icon": "Pencil"},
+            {"key": "check", "label": _("Check now"), "icon": "RefreshCw", "kind": "primary"},
+        ]
+
+    def _health_rows(self, row: Row, status: str, tone: str) -> list[dict[str, object]]:
+        _ = self.words
+        quality, quality_tone = QUALITIES.get(
+            str(row.get("quality") or "").upper(), (N_("Not known yet"), "neutral")
+        )
+        environment = ENVIRONMENTS.get(str(row.get("environment")), "")
+        return [
+            {"key": "status", "label": _("Status"), "value": status, "kind": "badge", "tone": tone},
+            {"key": "phone", "label": _("Phone"), "value": row.get("phone_number"), "kind": "text"},
+            {"key": "display", "label": _("Name shown to people"), "value": row.get("display_name"), "kind": "text"},
+            {"key": "quality", "label": _("Quality"), "value": _(quality), "kind": "badge", "tone": quality_tone},
+            {"key": "kind", "label": _("Kind"), "value": _(KINDS.get(str(row.get("kind")), str(row.get("kind")))),
+             "kind": "text"},
+            {"key": "environment", "label": _("Environment"), "value": _(environment), "kind": "badge",
+             "tone": "violet" if row.get("environment") == "sandbox" else "accent"},
+            {"key": "rate", "label": _("Messages per second"), "value": row.get("rate_per_second"), "kind": "number"},
+            {"key": "sent", "label": _("Last sent"), "value": row.get("last_sent_at"), "kind": "ago"},
+            {"key": "created", "label": _("Connected"), "value": row.get("created_at"), "kind": "date"},
+        ]  # fmt: skip
+
+    async def _act(self, message: Message) -> None:
+        key = message.get("key")
+        if key == "check":
+            self.frame.add([plain(await self.tab.api.channels.check(self._id))])
+            self._draw()
+            self.tab.shell.toast(self.words(N_("Checked at the provider.")), "success")
+        elif key == "edit":
+            row = self.frame.row(self._id) or {}
+            self.form.draw({"name": row.get("name"), "rate_per_second": row.get("rate_per_second")})
+            self.edit.open = True
+        elif key == "delete":
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        words = self.words
+        sure = await self.tab.shell.confirm(
+            words(N_("Disconnect this number?")),
+            words(N_("Nothing more is sent or received on it. Conversations and reports stay.")),
+            confirm=words(N_("Disconnect")),
+            tone="danger",
+        )
+        if sure:
+            await self.tab.api.channels.remove(self._id)
+            self.tab.shell.toast(words(N_("The number was disconnected.")), "success")
+            self.tab.go("/connections")
+
+    async def _save(self, message: Message) -> None:
+        values = values_of(message)
+        body = {key: values[key] for key in ("name", "rate_per_second") if values.get(key)}
+        try:
+            channel = await self.tab.api.channels.change(self._id, body)
+        except RefusedError as error:
+            self.form.show_errors(field_errors(error), error.detail)
+            return
+        self.frame.add([plain(channel)])
+        self.form.saved()
+        self.edit.open = False
+        self._draw()
+
+    async def _close(self, _: Message) -> None:
+        self.edit.open = False

@@ -1,0 +1,186 @@
+"""Bringing contacts from a file: choose it, say what its columns are, say what they allow, start."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from panel.viewable import Viewable
+
+from console.components import Form, MappingTable, Message, Notice, Page, Slot, Stepper
+from console.i18n import N_
+from console.views.base import View
+from engine.client import read_as
+from engine.client.answers import ImportPreview, Reason
+
+STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("These people")))
+# The API looks at this much of the file to guess its columns.
+FIRST_BYTES = 1024 * 1024
+LIMIT_BYTES = 512 * 1024 * 1024
+FILE = "file"
+
+
+class ImportWizard(View):
+    """From a messy file to contacts, in three steps."""
+
+    key: ClassVar = "import-wizard"
+    title: ClassVar = N_("Import contacts")
+
+    def build(self) -> Viewable:
+        """The three steps, of which one shows."""
+        _, reader = self.words, self.tab.reader
+        self._mapping: dict[str, str] = {}
+        self._problems: list[str] = []
+        self._step = "file"
+        self.stepper = Stepper(reader, steps=self._steps(), current="file")
+        self.notice = Notice(reader, tone="warning")
+        self.file = Form(reader, buttons=False, guard=False, fields=[
+            {"name": FILE, "kind": "file", "label": _("File with your contacts"), "required": True,
+             "help": _("CSV or Excel. One person a row, with a column for the phone."),
+             "upload": {"url": "/files/imports/preview", "field": FILE, "accept": ".csv,.txt,.tsv,.xlsx",
+                        "max_bytes": LIMIT_BYTES, "first_bytes": FIRST_BYTES}},
+        ])  # fmt: skip
+        self.mapping = MappingTable(
+            reader,
+            targets=[
+                {"value": "name", "label": _("Name"), "once": True},
+                {"value": "phone", "label": _("Phone"), "once": True},
+                {"value": "tags", "label": _("Tags")},
+                {"value": "skip", "label": _("Leave out")},
+            ],
+            required=[{"value": "phone", "text": _("Choose the column that holds the phone.")}],
+        )
+        self.people = Form(reader, guard=False, submit_label=_("Start import"), cancel_label=_("Back"), fields=[
+            {"name": "tags", "kind": "tags", "label": _("Tag them"), "suggestions": [],
+             "help": _("With a tag you find these people again, and can write to them alone.")},
+            {"name": "consent", "kind": "switch", "label": _("These people agreed to receive marketing messages"),
+             "help": _("Only then may campaigns of the marketing category reach them."), "watch": True},
+            {"name": "source", "kind": "text", "label": _("Where did they agree?"), "when": {"consent": [True]},
+             "placeholder": _("e.g. form on our site, June"), "required": True},
+        ])  # fmt: skip
+        self.page = Page.of(
+            reader,
+            Slot(self.stepper, key="steps"),
+            Slot(self.notice, key="notice"),
+            Slot(self.file, key="file", card=True),
+            Slot(self.mapping, key="columns", card=True),
+            Slot(self.people, key="people", card=True),
+            title=_("Import contacts"),
+            back={"label": _("Contacts"), "path": "/contacts"},
+            width="narrow",
+        )
+        on = self.tab.on
+        on(self.file, "uploaded", self._sent)
+        on(self.file, "upload_failed", self._not_sent)
+        on(self.mapping, "change", self._mapped)
+        on(self.people, "submit", self._start)
+        on(self.people, "cancel", self._back)
+        on(self.stepper, "step", self._choose_step)
+        on(self.page, "action", self._next)
+        self._go("file")
+        return self.page
+
+    async def enter(self, **parts: str) -> None:
+        """Starts over with a fresh form."""
+        self._mapping, self._problems = {}, []
+        self.file.draw({})
+        self.people.draw({})
+        self._go("file")
+        tags = await self.tab.api.contacts.tags()
+        self.people.show_options("tags", [{"value": one.tag} for one in tags])
+        self.mapping.fields = [one.field for one in await self.tab.api.contacts.fields()]
+
+    async def resync(self) -> None:
+        """Keeps what was typed."""
+
+    def _steps(self) -> list[dict[str, object]]:
+        keys = [key for key, _label in STEPS]
+        place = keys.index(self._step)
+        return [
+            {"key": key, "label": self.words(label), "state": "done" if keys.index(key) < place else "todo"}
+            for key, label in STEPS
+        ]
+
+    def _go(self, step: str) -> None:
+        _ = self.words
+        self._step = step
+        self.stepper.param.update(steps=self._steps(), current=step)
+        hidden = [key for key, _label in STEPS if key != step]
+        self.page.hidden = hidden if self.notice.title else [*hidden, "notice"]
+        forward = {"key": "next", "label": _("Continue"), "kind": "primary", "disabled": not self._ready()}
+        self.page.actions = [forward] if step == "columns" else []
+
+    def _ready(self) -> bool:
+        return "phone" in self._mapping.values() and not self._problems
+
+    async def _sent(self, message: Message) -> None:
+        answer = message.get("answer")
+        if message.get("again"):
+            await self._started(answer)
+            return
+        preview = read_as(ImportPreview, answer)
+        self._mapping = {column.name: column.guess for column in preview.columns}
+        self._problems = []
+        columns = [
+            {"name": column.name, "guess": column.guess, "samples": list(column.samples)}
+            for column in preview.columns
+        ]
+        self.mapping.draw(columns, rows=preview.rows_sampled)
+        self._remark(preview)
+        self._go("columns")
+
+    def _remark(self, preview: ImportPreview) -> None:
+        told = [one.text if isinstance(one, Reason) else str(one) for one in preview.problems]
+        self.notice.param.update(
+            tone="warning",
+            title=self.words(N_("Please look at this file")) if told else "",
+            text=" ".join(told),
+        )
+
+    async def _not_sent(self, message: Message) -> None:
+        answer = message.get("answer")
+        detail = str(answer.get("detail") or "") if isinstance(answer, dict) else ""
+        if message.get("again"):
+            self.people.show_errors(
+                {}, detail or self.words(N_("The file could not be sent. Please try again."))
+            )
+        else:
+            self.file.show_errors({FILE: detail} if detail else {})
+
+    async def _mapped(self, message: Message) -> None:
+        mapping, problems = message.get("mapping"), message.get("problems")
+        self._mapping = {str(k): str(v) for k, v in mapping.items()} if isinstance(mapping, dict) else {}
+        self._problems = [str(one) for one in problems] if isinstance(problems, list) else []
+        self._go("columns")
+
+    async def _next(self, message: Message) -> None:
+        if message.get("key") == "next" and self._ready():
+            self._go("people")
+
+    async def _back(self, _: Message) -> None:
+        self._go("columns")
+
+    async def _choose_step(self, message: Message) -> None:
+        step = str(message.get("key"))
+        if step == "people" and not self._ready():
+            return
+        self._go(step)
+
+    async def _start(self, message: Message) -> None:
+        values = message.get("values")
+        self.people.busy()
+        self.file.send_file(FILE, "/files/imports", self._parts(values if isinstance(values, dict) else {}))
+
+    def _parts(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The text parts that go with the file."""
+        mapping = {column: target for column, target in self._mapping.items() if target != "skip"}
+        parts = {"mapping": json.dumps(mapping)}
+        if values.get("tags"):
+            parts["tags"] = json.dumps(values["tags"])
+        if values.get("consent"):
+            parts["consent"] = json.dumps({"purpose": "marketing", "source": str(values.get("source") or "")})
+        return parts
+
+    async def _started(self, answer: object) -> None:
+        import_id = str(answer.get("id") or "") if isinstance(answer, dict) else ""
+        self.people.saved()
+        self.tab.go(f"/imports/{import_id}")

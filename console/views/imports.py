@@ -1,0 +1,212 @@
+"""Imports: the list, and one of them with its progress and its rejected rows."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from panel.viewable import Viewable
+
+from console.components import Details, LiveTable, Message, Notice, Page, ProgressBar, Slot
+from console.frames import LiveFrame, Row
+from console.i18n import N_
+from console.views.base import TableFeed, View, plain
+from engine.client import Fact, FactKind, RefusedError
+
+STATUSES = {
+    "queued": (N_("Waiting"), "neutral"),
+    "running": (N_("Importing"), "info"),
+    "completed": (N_("Done"), "success"),
+    "failed": (N_("Failed"), "danger"),
+}
+
+
+def import_cells(row: Row) -> Row:
+    """An import as a row of the table."""
+    return {
+        "id": row["id"],
+        "filename": row.get("filename") or "—",
+        "status": row.get("status"),
+        "progress": row.get("progress"),
+        "created": row.get("created"),
+        "updated": row.get("updated"),
+        "rejected": row.get("rejected"),
+        "at": row.get("created_at"),
+    }
+
+
+class ImportList(View):
+    """Every file that was brought in."""
+
+    key: ClassVar = "imports"
+    title: ClassVar = N_("Imports")
+    facts: ClassVar = (FactKind.IMPORT_CHANGED,)
+
+    def build(self) -> Viewable:
+        """The table."""
+        _, tab = self.words, self.tab
+        new = {
+            "key": "new",
+            "label": _("Import contacts"),
+            "icon": "Upload",
+            "path": "/imports/new",
+            "kind": "primary",
+        }
+        may = tab.can("contacts.import")
+        self.table = LiveTable(
+            tab.reader,
+            columns=[
+                {"key": "filename", "label": _("File"), "kind": "strong"},
+                {"key": "status", "label": _("Status"), "kind": "badge", "phone": "side",
+                 "words": {state: _(label) for state, (label, _tone) in STATUSES.items()},
+                 "tones": {state: tone for state, (_label, tone) in STATUSES.items()}},
+                {"key": "progress", "label": _("Progress"), "kind": "progress"},
+                {"key": "created", "label": _("New"), "kind": "number"},
+                {"key": "updated", "label": _("Updated"), "kind": "number"},
+                {"key": "rejected", "label": _("Rejected"), "kind": "number"},
+                {"key": "at", "label": _("Date"), "kind": "ago"},
+            ],
+            searchable=False,
+            toolbar=[new] if may else [],
+            row_path="/imports/{id}",
+            noun={"one": _("{n} import"), "other": _("{n} imports")},
+            empty={
+                "icon": "FileSpreadsheet",
+                "title": _("Nothing imported yet"),
+                "text": _("Bring your contacts from a CSV or Excel file. We find out what the columns are."),
+                **({"action": new} if may else {}),
+            },
+            sizing_mode="stretch_both",
+        )  # fmt: skip
+        self.feed = TableFeed(self.table, import_cells)
+        tab.on(self.table, "query", self._answer)
+        return Page.of(
+            tab.reader, Slot(self.table, key="list", fill=True), title=_("Imports"),
+            back={"label": _("Contacts"), "path": "/contacts"}, sizing_mode="stretch_both",
+        )  # fmt: skip
+
+    async def enter(self, **parts: str) -> None:
+        """Asks for the page on screen again."""
+        self.table.refresh()
+
+    async def _answer(self, message: Message) -> None:
+        query = LiveTable.query_of(message)
+        self.feed.answer(query, await self.tab.api.contacts.imports(after=query.after, limit=query.limit))
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Moves the progress; an import started elsewhere appears."""
+        if self.feed.take(fact.data for fact in facts):
+            self.table.refresh()
+
+
+class ImportPage(View):
+    """One import."""
+
+    key: ClassVar = "import"
+    title: ClassVar = N_("Import")
+    facts: ClassVar = (FactKind.IMPORT_CHANGED,)
+
+    def build(self) -> Viewable:
+        """Progress, figures, and what to do next."""
+        _, reader = self.words, self.tab.reader
+        self._id = ""
+        self.frame = LiveFrame()
+        self.notice = Notice(reader)
+        self.progress = ProgressBar(reader)
+        self.details = Details(reader)
+        self.page = Page.of(
+            reader,
+            Slot(self.notice, key="notice"),
+            Slot(self.progress, key="progress", card=True),
+            Slot(self.details, key="details", card=True, title=_("Result")),
+            back={"label": _("Imports"), "path": "/imports"},
+            width="narrow",
+            hidden=["notice"],
+        )
+        self.tab.on(self.progress, "retry", self._retry)
+        self.tab.on(self.notice, "action", self._act)
+        return self.page
+
+    async def enter(self, **parts: str) -> None:
+        """Shows the import the route names."""
+        self._id = parts.get("import_id", self._id)
+        try:
+            found = await self.tab.api.contacts.import_(self._id)
+        except RefusedError as error:
+            self.progress.fail(error.detail)
+            return
+        self.frame.add([plain(found)])
+        self._draw()
+
+    async def resync(self) -> None:
+        """Fetches the same import again."""
+        await self.enter(import_id=self._id)
+
+    async def _retry(self, _: Message) -> None:
+        await self.resync()
+
+    async def _act(self, message: Message) -> None:
+        if message.get("key") == "rejects":
+            self.tab.shell.download(f"/files/imports/{self._id}/rejects.csv")
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Moves the progress."""
+        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+            self._draw()
+
+    def _draw(self) -> None:
+        row = self.frame.row(self._id) or {}
+        _ = self.words
+        label, _tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
+        done = row.get("status") == "completed"
+        self.page.param.update(
+            title=row.get("filename") or _("Import"), status={"label": _(label), "tone": _tone}
+        )
+        share = 1.0 if done else row.get("progress")
+        self.progress.draw(
+            share if row.get("status") != "queued" else None,
+            label=_(label),
+            detail=_.plural("{n} row read", "{n} rows read", int(row.get("total") or 0)),
+            tone={"completed": "success", "failed": "danger"}.get(str(row.get("status")), "accent"),
+        )
+        self.details.draw(self._result(row))
+        self._advise(row)
+
+    def _result(self, row: Row) -> list[dict[str, object]]:
+        _ = self.words
+        rejected = int(row.get("rejected") or 0)
+        rows: list[dict[str, object]] = [
+            {"key": "created", "label": _("New contacts"), "value": row.get("created"), "kind": "number"},
+            {"key": "updated", "label": _("Updated contacts"), "value": row.get("updated"), "kind": "number"},
+            {"key": "rejected", "label": _("Rows not taken"), "value": rejected, "kind": "number"},
+            {"key": "started", "label": _("Started"), "value": row.get("created_at"), "kind": "date"},
+        ]
+        if row.get("finished_at"):
+            rows.append(
+                {"key": "finished", "label": _("Finished"), "value": row["finished_at"], "kind": "date"}
+            )
+        return rows
+
+    def _advise(self, row: Row) -> None:
+        _ = self.words
+        rejected, error = int(row.get("rejected") or 0), row.get("error")
+        if row.get("status") == "failed":
+            told = (error or {}).get("text") or _("The file could not be read.")
+            again = {"key": "again", "label": _("Try another file"), "path": "/imports/new"}
+            self.notice.param.update(
+                tone="danger", title=_("This file was not imported"), text=told, actions=[again]
+            )
+        elif row.get("status") == "completed" and rejected:
+            download = {"key": "rejects", "label": _("Download these rows")}
+            self.notice.param.update(
+                tone="warning",
+                title=_.plural("{n} row was not taken", "{n} rows were not taken", rejected),
+                text=_("Download them with the reason beside each, mend them, and import that file again."),
+                actions=[download],
+            )
+        elif row.get("status") == "completed":
+            seen = {"key": "seen", "label": _("See contacts"), "path": "/contacts"}
+            start = {"key": "campaign", "label": _("New campaign"), "path": "/campaigns/new"}
+            self.notice.param.update(
+                tone="success", title=_("All rows are in"), text="", actions=[seen, start]
+            )
+        shown = row.get("status") in {"failed", "completed"}
+        self.page.hidden = [] if shown else ["notice"]

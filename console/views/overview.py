@@ -1,0 +1,171 @@
+"""The overview: figures that matter, their course, the funnel and the hours people write."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import panel as pn
+from panel.viewable import Viewable
+
+from console.components import Funnel, Heatmap, KpiCards, Message, Notice, Page, Slot
+from console.frames import LiveFrame
+from console.i18n import N_
+from console.views.base import Soon, View, plain
+from console.views.charts import VolumeChart
+from engine.client import Fact, FactKind
+from engine.client.answers import Kpi, Overview
+
+PERIODS = {"today": N_("Today"), "7d": N_("7 days"), "30d": N_("30 days"), "90d": N_("90 days")}
+KPIS = {
+    "sent": (N_("Messages sent"), "up"),
+    "delivered_rate": (N_("Delivery rate"), "up"),
+    "read_rate": (N_("Read rate"), "up"),
+    "replied": (N_("Replies"), "up"),
+    "received": (N_("Messages received"), "up"),
+    "failed_rate": (N_("Failure rate"), "down"),
+}
+STEPS = {
+    "accepted": N_("Accepted"),
+    "delivered": N_("Delivered"),
+    "read": N_("Read"),
+    "replied": N_("Replied"),
+}
+FIGURES = ("sent", "delivered", "read", "failed", "received", "replied")
+# Between two fetches the figures that are plain sums move by themselves, from the facts.
+FETCH_SECONDS = 4.0
+
+
+class ActivityTally:
+    """What the 15-minute buckets told since the last fetch: how much each figure grew."""
+
+    def __init__(self) -> None:
+        self._buckets = LiveFrame(key="bucket")
+
+    def take(self, facts: Sequence[Fact]) -> Counter[str]:
+        """The growth these facts tell; a bucket heard of for the first time only sets its mark."""
+        growth: Counter[str] = Counter()
+        rows = [
+            {**bucket, "bucket": f"{bucket.get('at')}/{bucket.get('channel_id')}"}
+            for fact in facts
+            for bucket in fact.items
+        ]
+        for row in rows:
+            before = self._buckets.row(row["bucket"])
+            if before is None:
+                self._buckets.add([row])
+                continue
+            self._buckets.apply([row])
+            after = self._buckets.row(row["bucket"]) or before
+            growth.update({name: int(after.get(name, 0)) - int(before.get(name, 0)) for name in FIGURES})
+        return Counter({name: n for name, n in growth.items() if n})
+
+
+class OverviewPage(View):
+    """How the company's messages fare, over a period the person chooses."""
+
+    key: ClassVar = "overview"
+    title: ClassVar = N_("Overview")
+    facts: ClassVar = (FactKind.ACTIVITY_CHANGED,)
+
+    def build(self) -> Viewable:
+        """Cards, chart, funnel and heatmap as skeletons."""
+        _, reader = self.words, self.tab.reader
+        self._period = "7d"
+        self._tally = ActivityTally()
+        self._cards: dict[str, float] = {}
+        self.kpis = KpiCards(reader, count=len(KPIS))
+        self.chart = VolumeChart(self.words)
+        self.funnel = Funnel(reader)
+        self.heatmap = Heatmap(reader)
+        self.welcome = Notice(reader, tone="info", title=_("Welcome to Master IA"), text=_(
+            "Three steps to your first campaign: connect a number, import your contacts, write a template."
+        ), actions=[
+            {"key": "connect", "label": _("Connect a number"), "path": "/connections/new"},
+            {"key": "import", "label": _("Import contacts"), "path": "/imports/new"},
+            {"key": "template", "label": _("New template"), "path": "/templates/new"},
+        ] if self.tab.can("channels.write") else [])  # fmt: skip
+        self._fetch_soon = Soon(self.tab, self._fetch, pause=FETCH_SECONDS)
+        new = {
+            "key": "new",
+            "label": _("New campaign"),
+            "icon": "Plus",
+            "path": "/campaigns/new",
+            "kind": "primary",
+        }
+        self.page = Page.of(
+            reader,
+            Slot(self.welcome, key="welcome"),
+            Slot(self.kpis, key="kpis"),
+            Slot(self.chart.pane, key="chart", title=_("Messages over time"), card=True, min_height=300),
+            Slot(self.funnel, key="funnel", span=5, title=_("From sent to answered"), card=True),
+            Slot(self.heatmap, key="heatmap", span=7, title=_("When people write to you"), card=True),
+            tabs=[{"key": key, "label": _(label)} for key, label in PERIODS.items()],
+            tab=self._period,
+            hidden=["welcome"],
+            actions=[new] if self.tab.can("campaigns.write") else [],
+        )
+        self.tab.on(self.page, "tab", self._choose)
+        for component in (self.kpis, self.funnel, self.heatmap):
+            self.tab.on(component, "retry", self._retry)
+        return self.page
+
+    async def enter(self, **parts: str) -> None:
+        """Fetches the figures of the period."""
+        self.tab.start(self._fetch, failed=self._fail)
+
+    async def _retry(self, _: Message) -> None:
+        await self.enter()
+
+    async def _choose(self, message: Message) -> None:
+        self._period = str(message.get("key") or self._period)
+        self.kpis.wait()
+        await self.enter()
+
+    def _fail(self, sentence: str) -> None:
+        for component in (self.kpis, self.funnel, self.heatmap):
+            component.fail(sentence)
+
+    async def _fetch(self) -> None:
+        period = self._period
+        overview = await self.tab.api.analytics.overview(period)
+        if period == self._period:  # another one may have been chosen while we waited
+            self._draw(overview)
+
+    def _draw(self, overview: Overview) -> None:
+        words = self.words
+        self._cards = {kpi.key: kpi.value or 0 for kpi in overview.kpis}
+        self.kpis.draw([self._card(kpi) for kpi in overview.kpis])
+        self.funnel.draw(
+            [{"key": step.key, "label": words(STEPS.get(step.key, step.key)), "value": step.value}
+             for step in overview.funnel]
+        )  # fmt: skip
+        self.heatmap.draw(
+            [list(row) for row in overview.heatmap.cells], measure=words(N_("messages received"))
+        )
+        quiet = not any(self._cards.values()) and not any(point.sent for point in overview.timeseries.points)
+        self.page.hidden = [] if quiet else ["welcome"]
+        in_document(lambda: self.chart.draw(overview.timeseries))
+
+    def _card(self, kpi: Kpi) -> dict[str, object]:
+        label, good = KPIS.get(kpi.key, (kpi.key, "up"))
+        return plain(kpi) | {"label": self.words(label), "good": good}
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Moves the sums at once and fetches the rates soon after."""
+        growth = self._tally.take(facts)
+        for key in ("sent", "received", "replied"):
+            if growth[key] and key in self._cards:
+                self._cards[key] += growth[key]
+                self.kpis.patch(key, value=self._cards[key])
+        if growth:
+            in_document(lambda: self.chart.add(growth))
+        self._fetch_soon.ask()
+
+
+def in_document(change: Callable[[], None]) -> None:
+    """Changes Bokeh models with the document locked; at once where there is none (a test, a notebook)."""
+    doc = pn.state.curdoc
+    if doc is not None and doc.session_context is not None:
+        doc.add_next_tick_callback(change)
+    else:
+        change()

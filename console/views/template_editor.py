@@ -1,0 +1,171 @@
+"""One template: writing a new one, or looking at one that was sent for approval."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from panel.viewable import Viewable
+
+from console.components import Message, Notice, Page, Slot, TemplateEditor
+from console.frames import LiveFrame, Row
+from console.i18n import N_
+from console.views.base import View, field_errors, plain
+from console.views.templates import CATEGORIES, STATUSES
+from engine.client import Fact, FactKind, RefusedError
+
+# Languages WhatsApp takes that our users write in; the provider knows more.
+LANGUAGES = {
+    "pt_BR": "Português (Brasil)",
+    "pt_PT": "Português (Portugal)",
+    "en_US": "English (US)",
+    "en": "English",
+    "es": "Español",
+}
+NO_CHANNEL = N_("Connect a number first: templates belong to it.")
+# What WhatsApp lets change again once it has seen a template.
+EDITABLE = frozenset({"draft", "approved", "rejected", "paused"})
+
+
+class TemplatePage(View):
+    """A template being written or read."""
+
+    key: ClassVar = "template"
+    title: ClassVar = N_("Template")
+    facts: ClassVar = (FactKind.TEMPLATE_CHANGED,)
+
+    def build(self) -> Viewable:
+        """The editor, and above it what the provider says."""
+        _, reader = self.words, self.tab.reader
+        self._id = ""
+        self._default_channel = ""
+        self.frame = LiveFrame()
+        self.notice = Notice(reader)
+        self.editor = TemplateEditor(
+            reader,
+            languages=[{"value": key, "label": label} for key, label in LANGUAGES.items()],
+            categories=[
+                {"value": key, "label": _(label), "hint": _(hint)}
+                for key, (label, hint) in CATEGORIES.items()
+                if key != "AUTHENTICATION"
+            ],
+        )
+        self.page = Page.of(
+            reader,
+            Slot(self.notice, key="notice"),
+            Slot(self.editor, key="editor"),
+            back={"label": _("Templates"), "path": "/templates"},
+            hidden=["notice"],
+        )
+        self.tab.on(self.editor, "submit", self._save)
+        self.tab.on(self.editor, "cancel", self._leave)
+        self.tab.on(self.editor, "retry", self._retry)
+        self.tab.on(self.page, "action", self._act)
+        return self.page
+
+    async def enter(self, **parts: str) -> None:
+        """Shows the template the route names, or an empty one."""
+        self._id = parts.get("template_id", "")
+        self.page.hidden = ["notice"]
+        channels = (await self.tab.api.channels.list()).items
+        self.editor.channels = [{"value": one.id, "label": one.name} for one in channels]
+        self._default_channel = channels[0].id if channels else ""
+        self.editor.sender = (channels[0].display_name or channels[0].name) if channels else ""
+        if self._id:
+            await self._open()
+            return
+        language = self.words.locale if self.words.locale in LANGUAGES else "en"
+        readonly = not (channels and self.tab.can("templates.write"))
+        self.editor.param.update(fixed=False, readonly=readonly)
+        self.page.param.update(title=self.words(N_("New template")), status={}, actions=[])
+        self.editor.draw({"language": language, "category": "MARKETING", "channel_id": self._default_channel})
+        if not channels:
+            self._say("warning", self.words(NO_CHANNEL), "", [
+                {"key": "connect", "label": self.words(N_("Connect a number")), "path": "/connections/new"}
+            ])  # fmt: skip
+
+    async def resync(self) -> None:
+        """Fetches a saved template again; what is being written stays."""
+        if self._id:
+            await self._open()
+
+    async def _retry(self, _: Message) -> None:
+        await self.enter(**({"template_id": self._id} if self._id else {}))
+
+    async def _open(self) -> None:
+        try:
+            found = await self.tab.api.templates.get(self._id)
+        except RefusedError as error:
+            self.editor.fail(error.detail)
+            return
+        self.frame.add([plain(found)])
+        row = self.frame.row(self._id) or {}
+        may = self.tab.can("templates.write") and row.get("status") in EDITABLE
+        self.editor.param.update(fixed=True, readonly=not may)
+        self.editor.draw(row)
+        self._head(row)
+
+    def _head(self, row: Row) -> None:
+        _ = self.words
+        label, tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
+        delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2", "kind": "danger"}
+        use = {"key": "use", "label": _("Use in a campaign"), "icon": "Megaphone", "path": "/campaigns/new"}
+        actions = [delete] if self.tab.can("templates.write") else []
+        if row.get("status") == "approved" and self.tab.can("campaigns.write"):
+            actions.append(use)
+        self.page.param.update(
+            title=str(row.get("name")), status={"label": _(label), "tone": tone}, actions=actions
+        )
+        reason = row.get("status_reason")
+        text = str(reason.get("text") if isinstance(reason, dict) else reason or "")
+        if row.get("status") == "rejected":
+            self._say("danger", _("WhatsApp rejected this template"), text, [])
+        elif row.get("status") == "pending":
+            self._say(
+                "info", _("WhatsApp is reviewing this template"), _("That takes minutes, at times a day."), []
+            )
+        else:
+            self.page.hidden = ["notice"]
+
+    def _say(self, tone: str, title: str, text: str, actions: Sequence[Mapping[str, object]]) -> None:
+        self.notice.param.update(tone=tone, title=title, text=text, actions=list(actions))
+        self.page.hidden = []
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """Shows a new status at once; the text being edited stays."""
+        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+            self._head(self.frame.row(self._id) or {})
+
+    async def _save(self, message: Message) -> None:
+        template = message.get("template")
+        body: dict[str, Any] = dict(template) if isinstance(template, dict) else {}
+        body["channel_id"] = body.get("channel_id") or self._default_channel
+        try:
+            if self._id:
+                kept: dict[str, Any] = {key: body[key] for key in ("components", "category") if key in body}
+                await self.tab.api.templates.change(self._id, kept)
+            else:
+                body.pop("parameter_format", None)
+                await self.tab.api.templates.create(body)
+        except RefusedError as error:
+            self.editor.show_errors(field_errors(error), error.detail)
+            return
+        self.editor.saved()
+        self.tab.shell.toast(self.words(N_("The template was sent for approval.")), "success")
+        self.tab.go("/templates")
+
+    async def _leave(self, _: Message) -> None:
+        self.tab.go("/templates")
+
+    async def _act(self, message: Message) -> None:
+        words = self.words
+        if message.get("key") != "delete" or not self._id:
+            return
+        sure = await self.tab.shell.confirm(
+            words(N_("Delete this template?")),
+            words(N_("It is deleted at WhatsApp too. Campaigns that were sent keep their text.")),
+            confirm=words(N_("Delete")),
+            tone="danger",
+        )
+        if sure:
+            await self.tab.api.templates.remove(self._id)
+            self.tab.shell.toast(words(N_("The template was deleted.")), "success")
+            self.tab.go("/templates")
