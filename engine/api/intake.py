@@ -1,0 +1,280 @@
+"""Webhooks of providers: checked over their raw bytes, made durable, answered. Understood later, by workers.
+
+Raw ASGI, because a framework's routing would cost twice what all the rest does. Mounted by engine/api/app.py for
+`/hooks/{kind}/{channel_id}`; `start` and `stop` belong to the application's lifespan.
+
+    200  durable; also when nobody can read it, as a refusal would bring it back for a week
+    401  not signed with this channel's secret, or no such channel (whose secret nobody knows)
+    403  a handshake with another word than the channel's verify token
+    408  the body did not come in time      413  more than 3 MB
+    503  neither the database nor the disk took it: come again
+"""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import orjson
+
+from engine.api.journal import Journal, NotDurable
+from engine.api.spool import Hook, Spool
+from engine.core.bells import ring
+from engine.core.clock import now
+from engine.core.db import tenant_session
+from engine.core.errors import MasterIAError, Unauthenticated
+from engine.core.ids import uuid7
+from engine.core.log import logger
+from engine.core.metrics import WEBHOOKS
+from engine.core.settings import settings
+from engine.core.system import system_session
+from engine.messaging.channels.base import Credentials, WebhookRequest
+from engine.messaging.channels.registry import adapter_for
+from engine.messaging.connections import credentials_of, verify_token_of
+from engine.messaging.models import Channel, ChannelKind, ChannelRoute
+
+PREFIX = "/hooks/"
+MAX_BODY = 3 * 1024 * 1024  # Meta: payloads up to 3 MB (webhooks overview, September 2026)
+BODY_SECONDS = 10.0
+FRESH_SECONDS = 10.0
+LOOK_UP_SECONDS = 2.0
+LOOK_UPS_AT_ONCE = 4
+KEPT_DOORS = 10_000
+
+type Message = MutableMapping[str, Any]
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+
+TITLES = {
+    400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
+    408: "timed_out", 413: "too_large", 503: "unavailable",
+}  # fmt: skip
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What it takes to check a channel's webhooks; `credentials` is None where there is no such channel."""
+
+    tenant_id: UUID | None = None
+    kind: str = ""
+    credentials: Credentials | None = None
+    verify_token: bytes = b""
+    checked_at: float = 0.0
+
+
+class Unanswerable(Exception):  # noqa: N818 - an answer
+    """The request gets this status and nothing else."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Doors:
+    """The doors of channels, held for some seconds; while the database is away the last known ones serve on."""
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, Door] = {}
+        self._asked: dict[UUID, asyncio.Task[Door]] = {}
+        self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+
+    async def find(self, channel_id: UUID) -> Door:
+        """The door of a channel; raises Unanswerable(503) when it was never known and nobody can be asked."""
+        known = self._known.get(channel_id)
+        if known is not None and time.monotonic() - known.checked_at < FRESH_SECONDS:
+            return known
+        asked = self._asked.get(channel_id)
+        if asked is None:
+            asked = self._asked[channel_id] = asyncio.create_task(self._ask(channel_id))
+            asked.add_done_callback(lambda _: self._asked.pop(channel_id, None))
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return await asyncio.shield(asked)
+        except (MasterIAError, TimeoutError) as error:
+            if known is None:
+                raise Unanswerable(503) from error
+            self._known[channel_id] = replace(known, checked_at=time.monotonic())
+            return known
+
+    async def _ask(self, channel_id: UUID) -> Door:
+        async with self._places:
+            door = await asyncio.to_thread(look_up, channel_id)
+        if len(self._known) >= KEPT_DOORS:
+            self._known.pop(next(iter(self._known)))
+        self._known.pop(channel_id, None)
+        self._known[channel_id] = door
+        return door
+
+
+def look_up(channel_id: UUID) -> Door:
+    """Read a channel's door from the database, whoever's the channel is."""
+    with system_session() as session:
+        route = session.get(ChannelRoute, channel_id)
+        if route is None:
+            return Door(checked_at=time.monotonic())
+        tenant_id, kind = route.tenant_id, route.kind
+    with tenant_session(tenant_id) as session:
+        channel = session.get(Channel, (tenant_id, channel_id))
+        if channel is None or channel.deleted_at is not None:
+            return Door(checked_at=time.monotonic())
+        return Door(
+            tenant_id=tenant_id,
+            kind=kind,
+            credentials=credentials_of(session, channel),
+            verify_token=verify_token_of(session, channel).encode(),
+            checked_at=time.monotonic(),
+        )
+
+
+class Intake:
+    """The ASGI application for `/hooks/…`."""
+
+    def __init__(self) -> None:
+        self._doors = Doors()
+        self._journal: Journal | None = None
+        self._bell = asyncio.Event()
+        self._ringer: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to take webhooks; a database that is away does not stop the start."""
+        present = settings()
+        self._journal = Journal(
+            present.database_system_url, Spool(present.spool_dir), committed=self._bell.set
+        )
+        self._ringer = asyncio.create_task(self._ring(), name="webhook-bell")
+        await self._journal.start()
+
+    async def stop(self) -> None:
+        """Make durable what was taken, then end."""
+        if self._journal is not None:
+            await self._journal.stop()
+        if self._ringer is not None:
+            self._ringer.cancel()
+            await asyncio.gather(self._ringer, return_exceptions=True)
+
+    @property
+    def is_behind(self) -> bool:
+        """True while webhooks go to the disk, because the database is away or was a moment ago."""
+        return self._journal is not None and self._journal.behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        kind, _, channel = scope["path"].removeprefix(PREFIX).partition("/")
+        try:
+            answer = await self._answer(scope, receive, kind, _uuid(channel))
+            status = 200
+        except Unanswerable as refusal:
+            status = refusal.status
+            answer = orjson.dumps(
+                {"type": "about:blank", "title": TITLES[status], "status": status, "code": TITLES[status]}
+            )
+        WEBHOOKS.labels(channel_kind=kind if kind in ChannelKind else "unknown", status=str(status)).inc()
+        await _send(send, status, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, kind: str, channel_id: UUID) -> bytes:
+        method = scope["method"]
+        if kind not in ChannelKind:
+            raise Unanswerable(404)
+        if method == "GET":
+            return await self._shake_hands(scope, kind, channel_id)
+        if method != "POST":
+            raise Unanswerable(405)
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        door = await self._doors.find(channel_id)
+        if door.credentials is None or door.tenant_id is None or door.kind != kind:
+            raise Unanswerable(401)
+        body = await read_body(receive, headers.get("content-length"))
+        request = WebhookRequest("POST", headers, {}, body)
+        try:
+            adapter_for(ChannelKind(kind)).verify(request, door.credentials)
+        except Unauthenticated as error:
+            # The body may be anybody's words, or a person's: only its size and fingerprint are told.
+            fingerprint = hashlib.sha256(body).hexdigest()[:16]
+            log.warning("webhook.refused", channel_id=str(channel_id), size=len(body), sha256=fingerprint)
+            raise Unanswerable(401) from error
+        if self._journal is None:
+            raise Unanswerable(503)
+        try:
+            await self._journal.write(Hook(uuid7(), channel_id, door.tenant_id, now(), body))
+        except NotDurable as error:
+            raise Unanswerable(503) from error
+        return b""
+
+    async def _shake_hands(self, scope: Scope, kind: str, channel_id: UUID) -> bytes:
+        """The provider asks whether this address is ours: the challenge, for whoever knows the channel's word."""
+        query: dict[str, list[str]] = parse_qs(
+            scope["query_string"].decode("latin-1"), keep_blank_values=True
+        )
+        token = query.get("hub.verify_token", [""])[0].encode("utf-8", "surrogateescape")
+        challenge = query.get("hub.challenge", [""])[0].encode("utf-8", "surrogateescape")
+        door = await self._doors.find(channel_id)
+        known = (
+            hmac.compare_digest(token, door.verify_token) and bool(door.verify_token) and door.kind == kind
+        )
+        if not known or query.get("hub.mode") != ["subscribe"]:
+            raise Unanswerable(403)
+        return challenge
+
+    async def _ring(self) -> None:
+        """Ring for the workers after commits; what commits while one ring is under way shares the next."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            await asyncio.to_thread(ring, "intake")
+
+
+async def read_body(receive: Receive, declared: str | None) -> bytes:
+    """The whole body, at most MAX_BODY however it comes and whatever its length is said to be."""
+    if declared is not None and (not declared.isascii() or not declared.isdigit()):
+        raise Unanswerable(400)
+    if declared is not None and int(declared) > MAX_BODY:
+        raise Unanswerable(413)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Unanswerable(400)
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                if size > MAX_BODY:
+                    raise Unanswerable(413)
+                if not message.get("more_body", False):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    except TimeoutError as error:
+        raise Unanswerable(408) from error
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Unanswerable(404) from error
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    kind = b"text/plain; charset=utf-8" if status == 200 else b"application/problem+json"
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if status in (400, 401, 408, 413):
+        # What is left of the body is not worth reading.
+        headers.append((b"connection", b"close"))
+    if status == 503:
+        headers.append((b"retry-after", b"5"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
