@@ -5,7 +5,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, func, text
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.core.db import TENANT_DEFAULT, Base, TenantTable
@@ -41,16 +50,29 @@ MARKETING = "marketing"
 
 
 class Contact(TenantTable, Base):
-    """One person. `phone` repeats the first phone identity, for lists; `marketing_consent` the newest consent."""
+    """One person. `phone` repeats the newest phone identity, for lists; `marketing_consent` what counts of their consents.
+
+    `searchable` is made by PostgreSQL: name, phone and fields without accents and capitals.
+    """
 
     __tablename__ = "contacts"
     __table_args__ = (
         CheckConstraint("marketing_consent in ('none', 'granted', 'withdrawn')", name="marketing_consent"),
+        Index(
+            "ix_contacts_searchable",
+            "tenant_id",
+            "searchable",
+            postgresql_using="gin",
+            postgresql_ops={"searchable": "gin_trgm_ops"},
+        ),
     )
 
     name: Mapped[str] = mapped_column(server_default="")
     phone: Mapped[str | None]
     fields: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    searchable: Mapped[str] = mapped_column(
+        Computed("contact_searchable(name, phone, fields)", persisted=True), deferred=True
+    )
     marketing_consent: Mapped[str] = mapped_column(server_default="none")
     last_inbound_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(server_default="1")
@@ -104,6 +126,15 @@ class ContactTag(Base):
     contact_id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
+class ContactField(Base):
+    """The name of a custom field that contacts have or had."""
+
+    __tablename__ = "contact_fields"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
+    field: Mapped[str] = mapped_column(primary_key=True)
+
+
 class Consent(TenantTable, Base):
     """One word of a person on one purpose, with its source; append-only, the newest counts."""
 
@@ -142,16 +173,23 @@ class Suppression(TenantTable, Base):
 
 
 class ContactImport(TenantTable, Base):
-    """One file of contacts on its way in; `line` and `bytes_read` are the checkpoint, written with the rows."""
+    """One file of contacts on its way in; `line` is the checkpoint, written in the transaction of the rows before it.
+
+    `path` is below the media folder. `layout` says how the file is read, `mapping` what each column is taken for;
+    `region` is the country in which numbers without a country code are read.
+    """
 
     __tablename__ = "contact_imports"
     __table_args__ = (
         CheckConstraint("status in ('queued', 'running', 'completed', 'failed')", name="status"),
+        Index("ix_contact_imports_unfinished", "created_at", postgresql_where=text("finished_at is null")),
     )
 
     filename: Mapped[str]
     path: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="queued")
+    region: Mapped[str] = mapped_column(server_default="BR")
+    layout: Mapped[dict[str, Any] | None]
     mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     tags: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     consent: Mapped[dict[str, Any] | None]

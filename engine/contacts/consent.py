@@ -1,0 +1,157 @@
+"""Consent: an append-only log of what people said, what counts now, and suppressions that outlive the person.
+
+An opt-out holds until the person says otherwise: neither a deletion, nor an import, nor a new contact with the same
+number takes it back, only `set_consent` with a new word of theirs.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from engine.contacts.events import contact_changed, contact_opted_out
+from engine.contacts.identities import Identity, as_identity, hashes_of, identities_of
+from engine.contacts.models import MARKETING, Consent, ConsentState, Contact, Suppression
+from engine.contacts.rows import get_locked
+from engine.contacts.wording import clean
+from engine.core import clock
+from engine.core.errors import Invalid
+from engine.core.ids import uuid7
+
+PURPOSES: Final = (MARKETING,)
+SOURCE_LENGTH = 500
+
+
+def set_consent(
+    session: Session,
+    contact_id: UUID,
+    *,
+    state: ConsentState,
+    source: str,
+    purpose: str = MARKETING,
+    recorded_by: UUID | None = None,
+) -> Contact:
+    """Write down what a person said, and where; a grant takes back an earlier opt-out, as its newest word."""
+    check_consent(purpose, source, state)
+    contact = get_locked(session, contact_id)
+    said = clean(source, SOURCE_LENGTH)
+    log_consent(session, contact_id, state=state, source=said, recorded_by=recorded_by)
+    identities = [as_identity(row) for row in identities_of(session, contact_id)]
+    if state is ConsentState.WITHDRAWN:
+        suppress(session, identities, source=said)
+        contact_opted_out(session, contact, source=said, at=clock.now())
+    else:
+        lift_suppression(session, identities)
+    contact.marketing_consent = state.value
+    touch(session, contact)
+    contact_changed(session, contact)
+    return contact
+
+
+def withdraw_consent(
+    session: Session,
+    contact_id: UUID,
+    *,
+    source: str,
+    purpose: str = MARKETING,
+    recorded_by: UUID | None = None,
+) -> Contact:
+    """Write down an opt-out: from this commit on no marketing is sent to any identity of this person."""
+    return set_consent(
+        session,
+        contact_id,
+        state=ConsentState.WITHDRAWN,
+        source=source,
+        purpose=purpose,
+        recorded_by=recorded_by,
+    )
+
+
+def check_consent(purpose: str, source: str, state: ConsentState = ConsentState.GRANTED) -> None:
+    """Raise Invalid unless a word on consent says for what it is and where it was given."""
+    if purpose not in PURPOSES:
+        raise Invalid.field("purpose", "unknown_purpose", "The purpose of a consent is “marketing”.")
+    if state is ConsentState.NONE:
+        raise Invalid.field("state", "unknown_state", "A consent is either granted or withdrawn.")
+    if not clean(source, SOURCE_LENGTH):
+        raise Invalid.field(
+            "source", "no_source", "Say where this consent was given or withdrawn: it is the proof."
+        )
+
+
+def log_consent(
+    session: Session, contact_id: UUID, *, state: ConsentState, source: str, recorded_by: UUID | None
+) -> None:
+    """Append one word to the log."""
+    row = Consent(
+        id=uuid7(),
+        contact_id=contact_id,
+        purpose=MARKETING,
+        state=state.value,
+        source=source,
+        recorded_by=recorded_by,
+    )
+    session.add(row)
+    session.flush()
+
+
+def list_consents(session: Session, contact_id: UUID) -> Sequence[Consent]:
+    """All that a person said, the newest first."""
+    return session.scalars(
+        select(Consent)
+        .where(Consent.contact_id == contact_id)
+        .order_by(Consent.recorded_at.desc(), Consent.id.desc())
+    ).all()
+
+
+def suppress(session: Session, identities: Collection[Identity], *, source: str) -> None:
+    """Keep an opt-out under the hash of each identity."""
+    rows = [
+        {"id": uuid7(), "purpose": MARKETING, "identity_hash": digest, "source": source}
+        for digest in sorted(hashes_of(session, identities))
+    ]
+    if rows:
+        session.execute(insert(Suppression).values(rows).on_conflict_do_nothing())
+
+
+def lift_suppression(session: Session, identities: Collection[Identity]) -> None:
+    """Forget the opt-out of these identities, because the person said otherwise."""
+    session.execute(delete(Suppression).where(Suppression.identity_hash.in_(hashes_of(session, identities))))
+
+
+def is_suppressed(session: Session, identities: Collection[Identity], *, purpose: str = MARKETING) -> bool:
+    """Whether any of these identities opted out, known here or deleted since."""
+    return bool(suppressed_hashes(session, hashes_of(session, identities), purpose=purpose))
+
+
+def suppressed_hashes(session: Session, hashes: Collection[bytes], *, purpose: str = MARKETING) -> set[bytes]:
+    """Those of the hashes that stand for an opt-out."""
+    found = session.scalars(
+        select(Suppression.identity_hash).where(
+            Suppression.purpose == purpose, Suppression.identity_hash == func.any(list(hashes))
+        )
+    )
+    return {bytes(digest) for digest in found}
+
+
+def touch(session: Session, contact: Contact) -> None:
+    """Give a changed contact its next revision."""
+    contact.revision += 1
+    contact.updated_at = clock.now()
+    session.flush()
+
+
+def carry_opt_out(session: Session, contact: Contact, identities: Collection[Identity]) -> None:
+    """Make a contact that gains identities opted out when they are, and them when it is."""
+    if contact.marketing_consent == ConsentState.WITHDRAWN:
+        suppress(session, identities, source="known by another identity")
+    elif is_suppressed(session, identities):
+        contact.marketing_consent = ConsentState.WITHDRAWN.value
+        suppress(
+            session,
+            [as_identity(row) for row in identities_of(session, contact.id)],
+            source="opted out before",
+        )
