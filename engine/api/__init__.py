@@ -1,0 +1,1 @@
+"""The HTTP door: parses, calls one service function, presents. It decides nothing."""

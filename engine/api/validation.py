@@ -1,0 +1,77 @@
+"""What pydantic found wrong with a request, in words that people use."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.core.errors import FieldProblem
+from engine.core.i18n import N_
+
+# pydantic's error type → our code and text. What pydantic tells of the limits (`ctx`) fills the gaps.
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "missing": ("missing", N_("This is needed.")),
+    "extra_forbidden": ("unknown_field", N_("There is no field of this name.")),
+    "json_invalid": ("not_json", N_("This is not valid JSON.")),
+    "model_attributes_type": ("not_an_object", N_("Send a JSON object here.")),
+    "dict_type": ("not_an_object", N_("Send a JSON object here.")),
+    "list_type": ("not_a_list", N_("Send a list here.")),
+    "string_type": ("not_text", N_("Send text here.")),
+    "string_too_short": ("too_short", N_("Write at least %(min_length)s characters.")),
+    "string_too_long": ("too_long", N_("Write at most %(max_length)s characters.")),
+    "string_pattern_mismatch": ("bad_format", N_("This does not have the expected form.")),
+    "too_short": ("too_few", N_("Give at least %(min_length)s.")),
+    "too_long": ("too_many", N_("Give at most %(max_length)s.")),
+    "int_type": ("not_a_number", N_("Send a whole number here.")),
+    "int_parsing": ("not_a_number", N_("Send a whole number here.")),
+    "int_from_float": ("not_a_number", N_("Send a whole number here.")),
+    "int_parsing_size": ("out_of_range", N_("This number is too large.")),
+    "float_type": ("not_a_number", N_("Send a number here.")),
+    "float_parsing": ("not_a_number", N_("Send a number here.")),
+    "finite_number": ("not_a_number", N_("Send a number here.")),
+    "bool_type": ("not_yes_or_no", N_("Send true or false here.")),
+    "bool_parsing": ("not_yes_or_no", N_("Send true or false here.")),
+    "greater_than": ("out_of_range", N_("This must be more than %(gt)s.")),
+    "greater_than_equal": ("out_of_range", N_("This must be at least %(ge)s.")),
+    "less_than": ("out_of_range", N_("This must be less than %(lt)s.")),
+    "less_than_equal": ("out_of_range", N_("This must be at most %(le)s.")),
+    "enum": ("unknown_choice", N_("Choose one of: %(expected)s.")),
+    "literal_error": ("unknown_choice", N_("Choose one of: %(expected)s.")),
+    "uuid_type": ("bad_id", N_("This is not an id.")),
+    "uuid_parsing": ("bad_id", N_("This is not an id.")),
+    "uuid_version": ("bad_id", N_("This is not an id.")),
+    "datetime_type": ("bad_instant", N_("Send a date and time as 2026-01-31T13:00:00Z.")),
+    "datetime_parsing": ("bad_instant", N_("Send a date and time as 2026-01-31T13:00:00Z.")),
+    "datetime_from_date_parsing": ("bad_instant", N_("Send a date and time as 2026-01-31T13:00:00Z.")),
+    "datetime_object_invalid": ("bad_instant", N_("Send a date and time as 2026-01-31T13:00:00Z.")),
+    "timezone_aware": ("bad_instant", N_("Send a date and time as 2026-01-31T13:00:00Z.")),
+    "date_type": ("bad_date", N_("Send a date as 2026-01-31.")),
+    "date_parsing": ("bad_date", N_("Send a date as 2026-01-31.")),
+    "date_from_datetime_parsing": ("bad_date", N_("Send a date as 2026-01-31.")),
+    "url_parsing": ("bad_address", N_("This is not a web address.")),
+    "url_scheme": ("bad_address", N_("This is not a web address.")),
+}
+ELSE = ("bad_value", N_("This does not fit here."))
+
+PLACES = frozenset({"body", "query", "path", "header", "cookie"})
+
+
+def field_problems(found: Sequence[Any]) -> list[FieldProblem]:
+    """pydantic's findings as ours, one for each field."""
+    return [_field_problem(one) for one in found]
+
+
+def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
+    kind, context = str(found["type"]), dict(found.get("ctx") or {})
+    code, text = TEXTS.get(kind, ELSE)
+    if kind == "value_error":  # raised by a schema of ours, with a msgid
+        code, text, context = "bad_value", str(context.get("error") or ELSE[1]), {}
+    field = "body" if kind == "json_invalid" else _path(found.get("loc") or ())
+    return FieldProblem(
+        field, code, text, {name: value for name, value in context.items() if name != "error"}
+    )
+
+
+def _path(location: Sequence[Any]) -> str:
+    """`audience.tags.0` for ("body", "audience", "tags", 0); the place itself when nothing is named in it."""
+    parts = [str(part) for part in location]
+    inner = parts[1:] if parts and parts[0] in PLACES else parts
+    return ".".join(inner) or (parts[0] if parts else "")
