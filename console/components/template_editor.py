@@ -83,6 +83,9 @@ class TemplateEditor(Component):
         default=False, doc="Name, language and category may not be changed (an existing template)."
     )
     readonly = param.Boolean(default=False, doc="Only shown.")
+    suggested = param.List(
+        default=[], item_type=str, doc="Names of variables on offer, e.g. the contacts' custom fields."
+    )
     sender = param.String(default="", doc="Name over the preview.")
     limits = param.Dict(
         default={"header": 60, "body": 1024, "footer": 60, "button": 25, "buttons": 10},

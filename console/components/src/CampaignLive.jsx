@@ -1,0 +1,139 @@
+import * as React from "react"
+import {FunnelBars, StackedBar} from "./kit/bars.jsx"
+import bars from "./kit/bars.css"
+import {Menu} from "./kit/floating.jsx"
+import {Icon} from "./kit/icons.jsx"
+import {Confirm} from "./kit/modal.jsx"
+import {Badge, Blank, Button, Count, Failure, IconButton, Skeleton, Track, Waiting, useNow} from "./kit/parts.jsx"
+import {Link, component, useData, useKit, useMessages, useParam} from "./kit/wire.jsx"
+import css from "./CampaignLive.css"
+
+const TONES = {draft: "neutral", scheduled: "violet", running: "info", pausing: "warning", paused: "warning", completed: "success", cancelled: "neutral"}
+const BAR_TONES = {running: "accent", pausing: "warning", paused: "warning", completed: "success"}
+// Each recipient once, in the furthest state: best news first, what waits last.
+const STATES = [["read", "accent"], ["delivered", "success"], ["sent", "info"], ["accepted", "violet"], ["dispatching", "violet"], ["queued", "muted"], ["unknown", "warning"], ["failed", "danger"], ["skipped", "neutral"], ["cancelled", "neutral"]]
+const UNSETTLED = ["queued", "dispatching"]
+const COMMANDS = {
+  start: {icon: "Send", kind: "primary", in: ["draft"], ask: true},
+  pause: {icon: "Pause", kind: "secondary", in: ["running"]},
+  resume: {icon: "Play", kind: "primary", in: ["paused", "pausing"]},
+  retry: {icon: "RotateCcw", kind: "secondary", in: ["paused", "completed"], ask: true, when: c => c.counts.failed > 0},
+  edit: {icon: "Pencil", kind: "secondary", in: ["draft", "scheduled"]},
+  cancel: {icon: "Ban", tone: "danger", in: ["draft", "scheduled", "running", "pausing", "paused"], ask: true, danger: true, menu: true},
+  test: {icon: "FlaskConical", in: ["draft", "scheduled", "running", "pausing", "paused"], menu: true},
+  export: {icon: "Download", in: ["running", "pausing", "paused", "completed", "cancelled"], menu: true},
+  duplicate: {icon: "Copy", in: Object.keys(TONES), menu: true},
+  delete: {icon: "Trash2", tone: "danger", in: ["draft", "scheduled"], ask: true, danger: true, menu: true},
+}
+
+const can = (name, campaign, allowed) => allowed.includes(name) && COMMANDS[name].in.includes(campaign.status) && (COMMANDS[name].when?.(campaign) ?? true)
+const zero = counts => ({total: 0, ...Object.fromEntries(STATES.map(([s]) => [s, 0])), replied: 0, ...counts})
+
+/** Steps everyone went through, from counts in which each recipient stands in one state only. */
+function funnelOf(c, t) {
+  const read = c.read, delivered = c.delivered + read, accepted = c.accepted + c.sent + delivered
+  return [["accepted", accepted], ["delivered", delivered], ["read", read], ["replied", c.replied]].map(([key, value]) => ({key, value, label: t("funnel." + key)}))
+}
+
+function useCommands(campaign, busy) {
+  const {t, send} = useKit(), [asked, ask] = React.useState(null)
+  const run = name => (COMMANDS[name].ask ? ask(name) : send("command", {name}))
+  const question = asked && <Confirm title={t("confirm." + asked)} text={t(`confirm.${asked}.text`, {n: campaign.counts.failed})} tone={COMMANDS[asked].danger ? "danger" : "normal"}
+    yes={asked === "cancel" ? t("confirm.cancel.yes") : t(asked)} no={t("confirm.no")} onAnswer={yes => { ask(null); if (yes) send("command", {name: asked}) }}/>
+  return {run, question, busy}
+}
+
+function Buttons({campaign, allowed, commands: {run, busy}}) {
+  const {t} = useKit(), possible = Object.keys(COMMANDS).filter(n => can(n, campaign, allowed))
+  const shown = possible.filter(n => !COMMANDS[n].menu), folded = possible.filter(n => COMMANDS[n].menu)
+  return <div className="acts">{shown.map(n => <Button key={n} kind={COMMANDS[n].kind} icon={COMMANDS[n].icon} label={t(n)} busy={busy === n} disabled={!!busy} data-command={n} onClick={() => run(n)}/>)}
+    {folded.length > 0 && <Menu end label={t("more")} items={folded.map(n => ({key: n, label: t(n), icon: COMMANDS[n].icon, tone: COMMANDS[n].tone, disabled: !!busy}))} onPick={run}
+      button={props => <IconButton icon="Ellipsis" label={t("more")} className="framed" {...props}/>}/>}</div>
+}
+
+function when(campaign, t, f) {
+  const {status, seconds_left: left, completed_at: done, scheduled_at: planned} = campaign
+  if (status === "running") return left == null ? t("left.unknown") : t("left", {time: f.span(left)})
+  if (status === "completed") return done ? t("left.done", {when: f.instant(done)}) : ""
+  if (status === "scheduled") return planned ? t("left.scheduled", {when: f.instant(planned)}) : ""
+  return t("left." + status)
+}
+
+function Progress({campaign, counts}) {
+  const {t, f} = useKit()
+  const reachable = Math.max(0, counts.total - counts.skipped - counts.cancelled), waiting = UNSETTLED.reduce((n, s) => n + counts[s], 0), done = Math.max(0, reachable - waiting)
+  const share = reachable ? done / reachable : campaign.status === "completed" ? 1 : 0
+  return <section className="card big" aria-label={t("progress")}>
+    <div className="line"><span className="pc num"><Count value={share} format={v => f.ratio(v, share > 0 && share < 1 ? 1 : 0)}/></span>
+      <span className="of">{t("done", {done, total: reachable})}</span>
+      <span className="sp">{campaign.status === "running" && <b className="num"><Icon name="Zap" size={14}/>{t("speed", {n: f.decimal(Math.round((campaign.rate_per_second ?? 0) * 10) / 10)})}</b>}<span>{when(campaign, t, f)}</span></span></div>
+    <Track share={share} tone={BAR_TONES[campaign.status] ?? "neutral"} label={t("progress")}/>
+  </section>
+}
+
+const HEADLINES = [["total", "Users"], ["delivered", "CheckCheck"], ["read", "Eye"], ["replied", "MessageCircle"], ["failed", "AlertCircle"]]
+
+function Headlines({counts, funnel}) {
+  const {t, f} = useKit(), value = key => (key === "total" || key === "failed" ? counts[key] : funnel.find(s => s.key === key).value)
+  const base = Math.max(1, funnel[0].value + counts.failed)
+  return <dl className="heads">{HEADLINES.map(([key, icon]) => <div key={key} className="card" data-head={key}><dt><Icon name={icon} size={14}/>{t("count." + key)}</dt><dd><Count value={value(key)}/>{key !== "total" && <small className="num">{f.share(value(key) / base)}</small>}</dd></div>)}</dl>
+}
+
+function Reasons({items, title, blank, onPick}) {
+  const {f} = useKit(), most = Math.max(1, ...items.map(i => i.n)), key = i => i.code ?? i.reason
+  return <section className="card"><h3>{title}</h3>{items.length === 0 ? blank : <ul className="why">{items.map(i => {
+    const inner = <><span className="ttl"><b>{i.text}</b><span className="num">{f.count(i.n)}</span></span><i style={{width: (i.n / most) * 100 + "%"}}/>{i.action && <small>{i.action}</small>}</>
+    return <li key={key(i)} data-reason={key(i)}>{onPick ? <button type="button" onClick={() => onPick(key(i))}>{inner}</button> : <div>{inner}</div>}</li>
+  })}</ul>}</section>
+}
+
+function Head({campaign, back, allowed, commands}) {
+  const {t, f} = useKit()
+  useNow()
+  const about = [campaign.template_name, campaign.channel_name, campaign.started_at ? t("started", {when: f.instant(campaign.started_at)}) : campaign.created_at && t("created", {when: f.instant(campaign.created_at)})].filter(Boolean)
+  return <div className="top"><div className="tt"><Link className="back" path={back}><Icon name="ArrowLeft" size={14}/>{t("back")}</Link>
+    <h2>{campaign.name}<span role="status"><Badge tone={TONES[campaign.status]} live={["running", "pausing"].includes(campaign.status)}>{t("status." + campaign.status)}</Badge></span></h2><p>{about.join(" · ")}</p></div>
+    <Buttons campaign={campaign} allowed={allowed} commands={commands}/></div>
+}
+
+function Loaded({campaign, failures, exclusions, back, allowed, busy}) {
+  const {t, send} = useKit(), counts = zero(campaign.counts), funnel = funnelOf(counts, t), commands = useCommands({...campaign, counts}, busy)
+  const parts = STATES.map(([key, tone]) => ({key, tone, value: counts[key], label: t("count." + key), text: key === "unknown" ? t("count.unknown.text") : undefined}))
+  return <div className="k cl" data-status={campaign.status}>
+    <Head {...{campaign: {...campaign, counts}, back, allowed, commands}}/>
+    <Progress campaign={campaign} counts={counts}/>
+    <Headlines counts={counts} funnel={funnel}/>
+    <div className="two"><section className="card"><h3>{t("states")}</h3><StackedBar parts={parts} onPick={state => send("state", {state})}/></section>
+      <section className="card"><h3>{t("funnel")}</h3><FunnelBars steps={funnel} label={t("funnel")}/></section></div>
+    <div className="two">{failures && <Reasons items={failures} title={t("failures")} onPick={code => send("reason", {code})} blank={<Blank icon="ShieldCheck" title={t("failures.none")} text={t("failures.none.text")}/>}/>}
+      {exclusions?.length > 0 && <Reasons items={exclusions} title={t("exclusions")}/>}</div>
+    {commands.question}
+  </div>
+}
+
+function Waits() {
+  return <div className="k cl"><Waiting><Skeleton width={280} height={22}/><Skeleton width={190} style={{margin: "12px 0 20px"}}/><div className="card big"><Skeleton width={110} height={30}/><Skeleton height={10} style={{marginTop: 16}}/></div>
+    <div className="heads" style={{margin: "14px 0"}}>{[1, 2, 3, 4, 5].map(i => <div key={i} className="card"><Skeleton width="50%"/><Skeleton width="70%" height={20} style={{marginTop: 10}}/></div>)}</div><div className="two"><div className="card"><Skeleton height={170} radius={8}/></div><div className="card"><Skeleton height={170} radius={8}/></div></div></Waiting></div>
+}
+
+const newer = (fields, campaign) => fields.revision == null || campaign.revision == null || fields.revision > campaign.revision
+
+function CampaignLive({model}) {
+  const allowed = useParam(model, "allowed"), back = useParam(model, "back"), busy = useParam(model, "busy_command"), [failures, setFailures] = React.useState(null), [exclusions, setExclusions] = React.useState(null)
+  const shown = React.useRef(null)
+  const [{data, error}, change] = useData("campaign", m => {
+    const old = shown.current
+    return (shown.current = old && old.id === m.campaign.id && old.revision > m.campaign.revision ? old : m.campaign)
+  })
+  useMessages({
+    patch: m => change(c => (shown.current = newer(m.fields, c) ? {...c, ...m.fields} : c)),
+    failures: m => setFailures(m.items),
+    exclusions: m => setExclusions(m.items),
+    wait: () => { shown.current = null; setFailures(null); setExclusions(null) },
+  })
+  if (error) return <div className="k"><Failure error={error} retryKey="retry_load"/></div>
+  if (data === null) return <Waits/>
+  return <Loaded campaign={data} {...{failures, exclusions, back, allowed, busy}}/>
+}
+
+export const render = component(CampaignLive, bars + css)

@@ -1,0 +1,92 @@
+import * as React from "react"
+import {GROUPS, KINDS, OWN_LABEL, SHOWN_ONLY, isAsked, isEmpty} from "./kit/fields.jsx"
+import {LeaveGuard} from "./kit/guard.jsx"
+import {Icon} from "./kit/icons.jsx"
+import {Button, Failure, Skeleton, Waiting} from "./kit/parts.jsx"
+import {component, useKey, useKit, useMessages, useParam} from "./kit/wire.jsx"
+import select from "./kit/select.css"
+import css from "./Form.css"
+
+function Field({field, value, error, onChange, id}) {
+  const {t} = useKit(), Kind = KINDS[field.kind] ?? KINDS.text
+  const helpId = field.help && !OWN_LABEL.has(field.kind) ? id + "-help" : undefined, errorId = error ? id + "-error" : undefined
+  const described = [helpId, errorId].filter(Boolean).join(" ") || undefined
+  const Label = GROUPS.has(field.kind) || SHOWN_ONLY.has(field.kind) ? "span" : "label"
+  return <div className={"fd" + (field.half ? " half" : "")} data-field={field.name}>
+    {!OWN_LABEL.has(field.kind) && field.label && <Label className="lab" id={id + "-label"} htmlFor={Label === "label" ? id : undefined}>{field.label}{field.optional && <em>{t("optional")}</em>}</Label>}
+    <Kind id={id} field={field} value={value} onChange={onChange} invalid={!!error} describedBy={described}/>
+    {error && <p className="err" id={errorId}><Icon name="AlertCircle" size={13}/>{error}</p>}
+    {helpId && <small className="help" id={helpId}>{field.help}</small>}
+  </div>
+}
+
+function Part({field, ...rest}) {
+  if (field.kind === "section") return <div className="sec"><h3>{field.label}</h3>{field.help && <p>{field.help}</p>}</div>
+  if (field.kind === "note") return <p className="note" data-tone={field.tone ?? "info"}><Icon name={field.icon ?? "Info"} size={15}/><span>{field.label}</span></p>
+  return <Field field={field} {...rest}/>
+}
+
+/** Values, errors and what is under way, and how messages change them. */
+function useForm() {
+  const [state, set] = React.useState({values: null, errors: {}, text: "", busy: false, dirty: false, failed: null, options: {}})
+  const latest = React.useRef(state)
+  latest.current = state
+  const patch = change => set(s => ({...s, ...(typeof change === "function" ? change(s) : change)}))
+  useMessages({
+    values: m => set({values: m.values, errors: {}, text: "", busy: false, dirty: false, failed: null, options: {}}),
+    set: m => patch(s => ({values: {...s.values, ...m.values}, dirty: true})),
+    errors: m => patch({errors: m.errors, text: m.text, busy: false, focus: true}),
+    busy: m => patch({busy: m.busy}),
+    saved: () => patch({busy: false, dirty: false, errors: {}, text: ""}),
+    field_options: m => patch(s => ({options: {...s.options, [m.name]: m.options}})),
+    error: m => patch({failed: m}),
+    wait: () => patch({values: null}),
+  })
+  return [state, patch, latest]
+}
+
+function Waits({fields}) {
+  return <Waiting><div className="fds">{fields.filter(f => f.kind !== "section").slice(0, 6).map((f, i) => <div key={i} className={"fd" + (f.half ? " half" : "")}><Skeleton width={90}/><Skeleton height={36} radius={8} style={{marginTop: 8}}/></div>)}</div></Waiting>
+}
+
+function Form({model}) {
+  const {t, send} = useKit()
+  const fields = useParam(model, "fields"), actions = useParam(model, "actions"), buttons = useParam(model, "buttons"), cancellable = useParam(model, "cancellable")
+  const submitLabel = useParam(model, "submit_label"), cancelLabel = useParam(model, "cancel_label"), guard = useParam(model, "guard"), danger = useParam(model, "danger")
+  const [{values, errors, text, busy, dirty, failed, focus, options}, patch, latest] = useForm(), box = React.useRef(null), id = useKey("form")
+  React.useEffect(() => {
+    if (!focus) return
+    const wrong = box.current?.querySelector("[aria-invalid=true]")
+    ;(wrong?.matches("input,textarea,button") ? wrong : wrong?.querySelector("input"))?.focus()
+    patch({focus: false})
+  }, [focus])
+  if (failed) return <div className="k"><Failure error={failed}/></div>
+  if (values === null) return <div className="k"><Waits fields={fields}/></div>
+  const asked = fields.filter(f => isAsked(f, values))
+  const change = (field, value) => {
+    const next = {...latest.current.values, [field.name]: value}
+    latest.current.values = next
+    patch(s => ({values: {...s.values, [field.name]: value}, dirty: true, errors: {...s.errors, [field.name]: undefined}}))
+    if (field.watch) send("change", {name: field.name, value, values: next})
+  }
+  const submit = e => {
+    e.preventDefault()
+    if (busy) return
+    const missing = Object.fromEntries(asked.filter(f => f.required && isEmpty(values[f.name])).map(f => [f.name, t("required")]))
+    if (Object.keys(missing).length) return patch({errors: missing, text: "", focus: true})
+    patch({busy: true, errors: {}, text: ""})
+    const told = asked.filter(f => !SHOWN_ONLY.has(f.kind) && values[f.name] !== undefined)
+    send("submit", {values: Object.fromEntries(told.map(f => [f.name, values[f.name]]))})
+  }
+  const wrong = Object.values(errors).filter(Boolean).length
+  return <form ref={box} className="k" noValidate onSubmit={submit} aria-busy={busy}>
+    {(text || wrong > 1) && <p className="note all" data-tone="danger" role="alert"><Icon name="AlertCircle" size={15}/><span>{text || t("errors", {n: wrong})}</span></p>}
+    <div className="fds">{asked.map((f, i) => <Part key={f.name ?? "part" + i} id={`${id}-${f.name ?? i}`} field={options[f.name] ? {...f, options: options[f.name], suggestions: options[f.name]} : f} value={values[f.name]} error={errors[f.name]} onChange={v => change(f, v)}/>)}</div>
+    {buttons && <div className="foot">{actions.map(a => <Button key={a.key} kind={a.kind} icon={a.icon} label={a.label} onClick={() => send("action", {key: a.key, values})}/>)}<span className="grow"/>
+      {cancellable && <Button label={cancelLabel || t("cancel")} onClick={() => { patch({dirty: false}); send("cancel") }}/>}
+      <button type="submit" className={"btn " + (danger ? "danger" : "primary")} disabled={busy}>{busy && <Icon name="LoaderCircle" className="spin"/>}{submitLabel || t("submit")}</button></div>}
+    {guard && buttons && <LeaveGuard active={dirty} box={box}/>}
+  </form>
+}
+
+export const render = component(Form, select + css)
