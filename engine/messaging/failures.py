@@ -133,6 +133,19 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         N_("Synchronise the templates, look at the campaign's variables, then send again to those who failed."),
     ),
     "template_refused": Explanation(N_("The template's text breaks a rule of WhatsApp."), MEND_TEMPLATE),
+    "template_limit": Explanation(
+        N_("The account has as many templates as WhatsApp allows."), N_("Delete templates that are not used.")
+    ),
+    "template_exists": Explanation(
+        N_("A template of this name exists in this language."), N_("Choose another name.")
+    ),
+    "template_name_in_deletion": Explanation(
+        N_("A template of this name was deleted; WhatsApp keeps the name for 30 days."), N_("Choose another name.")
+    ),
+    "template_locked": Explanation(
+        N_("WhatsApp does not allow this change of the template now."),
+        N_("An approved template can be changed once a day. Try again later, or make a new one."),
+    ),
     "template_syncing": Explanation(N_("WhatsApp is still preparing the template."), WAIT),
     "marketing_not_possible": Explanation(
         N_("This account can't send marketing templates this way."), ASK_WHATSAPP
