@@ -1,5 +1,6 @@
 """The `masteria` command: parses, calls one function, prints; every failure is a sentence and exit code 1."""
 
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from engine.cli.database import bootstrap, make_passwords, migrate, seed
+from engine.cli.database import bootstrap, migrate, role_passwords, seed
 from engine.cli.doctor import examine
 from engine.cli.reset import ResetRefused, reset_home
 from engine.cli.supervisor import SupervisorError
@@ -100,7 +101,8 @@ def logs(
 @app.command(name="bootstrap-database")
 def bootstrap_database_command(
     superuser_url: Annotated[
-        str, typer.Argument(help="postgresql://superuser:…@host/postgres; not needed with --print.")
+        str,
+        typer.Option(envvar="MASTERIA_SUPERUSER_URL", help="postgresql://superuser:…@host/postgres"),
     ] = "",
     database: Annotated[str, typer.Option(help="The database's name.")] = "masteria",
     show: Annotated[
@@ -109,16 +111,20 @@ def bootstrap_database_command(
 ) -> None:
     """Make the three roles, the database and its extensions on a server of yours. Safe to run again.
 
-    Each run sets new passwords and prints the three addresses to put into the settings.
+    Takes the roles' passwords from the addresses in the environment; without them it draws new ones and prints
+    the addresses to put into the settings.
     """
-    passwords = make_passwords()
+    passwords = role_passwords()
     if show:
         typer.echo(bootstrap_script(database=database, passwords=passwords), nl=False)
         urls = database_urls(superuser_url or "postgresql://HOST:5432/", database, passwords)
     elif superuser_url:
         urls = bootstrap(superuser_url, database, passwords)
+        typer.echo(f"The roles, the database {database} and its extensions are in place.", err=True)
     else:
-        raise typer.BadParameter("Name the superuser's address, or add --print.")
+        raise typer.BadParameter("Name the superuser's address with MASTERIA_SUPERUSER_URL, or add --print.")
+    if any(os.environ.get(name) for name in DATABASE_VARIABLES):
+        return
     for name, url in zip(DATABASE_VARIABLES, (urls.app, urls.system, urls.owner), strict=True):
         typer.echo(f"{name}={url}", err=show)  # with --print, standard output is the script alone
 

@@ -2,7 +2,10 @@
 
 import importlib
 import importlib.util
+import os
+import secrets
 from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from alembic import command
 from alembic.config import Config
@@ -11,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from engine.core.bootstrap import DatabaseUrls, RolePasswords, bootstrap_database, database_urls
-from engine.core.settings import new_key, project_root, settings
+from engine.core.settings import DATABASE_VARIABLES, SettingsError, project_root, settings
 
 SEED_MODULE = "engine.seed"
 
@@ -26,6 +29,8 @@ class Revisions:
 
 def migrate() -> None:
     """Bring the schema to the newest revision, as the owner role."""
+    if not settings().database_owner_url:
+        raise SettingsError(f"{DATABASE_VARIABLES[2]} is not set: migrations run as the owner of the tables.")
     command.upgrade(_alembic(), "head")
 
 
@@ -51,9 +56,12 @@ def seed() -> bool:
     return bool(importlib.import_module(SEED_MODULE).seed_demo())
 
 
-def make_passwords() -> RolePasswords:
-    """Fresh passwords for the three roles, safe in an address."""
-    owner, app, system = (new_key().translate(str.maketrans("", "", "+/=")) for _ in range(3))
+def role_passwords() -> RolePasswords:
+    """The passwords in the three addresses that the environment gives, or fresh ones when it gives none."""
+    given = [unquote(urlsplit(os.environ.get(name, "")).password or "") for name in DATABASE_VARIABLES]
+    if any(given) and not all(given):
+        raise SettingsError(f"Give all of {', '.join(DATABASE_VARIABLES)} with their passwords, or none.")
+    app, system, owner = given if all(given) else [secrets.token_urlsafe(24) for _ in DATABASE_VARIABLES]
     return RolePasswords(owner=owner, app=app, system=system)
 
 

@@ -1,5 +1,6 @@
 """`masteria doctor`: what must be right for a start, each with what to do when it is not."""
 
+import os
 import re
 import shutil
 import sys
@@ -17,7 +18,7 @@ from engine.cli.database import revisions
 from engine.cli.programs import doors
 from engine.cli.up import is_running
 from engine.core.bootstrap import APP_ROLE, EXTENSIONS, SYSTEM_ROLE
-from engine.core.settings import Settings, SettingsError, project_root, settings
+from engine.core.settings import DATABASE_VARIABLES, Settings, SettingsError, project_root, settings
 from engine.embedded import port_is_free
 
 GIBIBYTE = 1024**3
@@ -45,8 +46,8 @@ def examine() -> list[Finding]:
         return [*findings, Finding("settings", False, str(error))]
     findings.append(Finding("settings", True, f"{given.environment}, data in {given.home}"))
     findings += [_disk(given), *_ports(given)]
-    if not given.database_url and not is_running(given.home):
-        return [*findings, Finding("servers", True, "none yet: `make up` starts the embedded ones")]
+    if not os.environ.get(DATABASE_VARIABLES[0]) and not is_running(given.home):
+        return [*findings, Finding("servers", True, "not running: `make up` starts the embedded ones")]
     looks: list[Callable[[Settings], Iterator[Finding]]] = [_database, _schema, _redis]
     for look in looks:
         findings += look(given)

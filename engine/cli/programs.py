@@ -70,7 +70,7 @@ def doors(given: Settings) -> tuple[Program, ...]:
 
     return (
         door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz"),
-        door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/healthz"),
+        door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/readyz"),
         door(
             "simulator",
             "engine.simulator.app:app",

@@ -26,7 +26,10 @@ def reset_home(home: Path) -> None:
     if is_running(home):
         raise ResetRefused("Master IA is running: stop it first (Ctrl-C where it runs).")
     sweep(home)
-    folders = [home / name for name in ("media", "spool", "logs", "run")]
-    for folder in (*data_directories(home), *folders):
-        if folder.exists():
-            shutil.rmtree(folder)
+    for folder in data_directories(home):
+        shutil.rmtree(folder, ignore_errors=not folder.exists())
+    for item in home.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+        elif item.suffix != ".env":
+            item.unlink()

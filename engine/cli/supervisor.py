@@ -161,7 +161,7 @@ def _program_section(logs: Path, program: Program) -> str:
         autostart = false
         autorestart = true
         startsecs = 1
-        startretries = {UNLIMITED_RETRIES if program.group in (Group.POSTGRES, Group.VALKEY) else 5}
+        startretries = {UNLIMITED_RETRIES if program.group in (Group.POSTGRES, Group.VALKEY) else 3}
         stopsignal = {program.stop_signal.name.removeprefix("SIG")}
         stopwaitsecs = {program.stop_seconds}
         killasgroup = true

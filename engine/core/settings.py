@@ -237,10 +237,10 @@ def key_faults(given: Settings) -> list[str]:
 
 
 def address_faults(given: Settings) -> list[str]:
-    """One sentence when only some of the three database addresses are given."""
-    values = (given.database_url, given.database_system_url, given.database_owner_url)
-    if any(values) and not all(values):
-        missing = [name for name, value in zip(DATABASE_VARIABLES, values, strict=True) if not value]
+    """One sentence when only one of the addresses that every process needs is given."""
+    needed = (given.database_url, given.database_system_url)
+    missing = [name for name, url in zip(DATABASE_VARIABLES[:2], needed, strict=True) if not url]
+    if len(missing) == 1 or (len(missing) == 2 and given.database_owner_url):
         return [f"Set {' and '.join(missing)} too: each database role has its own address."]
     return []
 
@@ -252,17 +252,18 @@ def production_faults(given: Settings) -> list[str]:
         faults.append("MASTERIA_MASTER_KEY and MASTERIA_SIGNING_KEY must differ.")
     if given.demo_password:
         faults.append("MASTERIA_DEMO_PASSWORD is set: production has no demo company, unset it.")
+    # The owner's address is for migrations alone: a process that only serves need not hold it.
     urls = (given.database_url, given.database_system_url, given.database_owner_url)
-    addresses = dict(zip(DATABASE_VARIABLES, urls, strict=True))
-    for name, url in (addresses | {REDIS_VARIABLE: given.redis_url}).items():
-        if not url:
+    addresses = dict(zip((*DATABASE_VARIABLES, REDIS_VARIABLE), (*urls, given.redis_url), strict=True))
+    for name, url in addresses.items():
+        if not url and name != DATABASE_VARIABLES[2]:
             faults.append(f"{name} is not set: production uses servers, not the embedded ones.")
         elif _password_is_weak(url):
             faults.append(f"{name} carries a default password: choose another.")
-    users = {urlsplit(url).username for url in addresses.values() if url}
-    if all(addresses.values()) and len(users) < len(addresses):
+    users = [urlsplit(url).username for url in urls if url]
+    if len(set(users)) < len(users):
         faults.append(
-            "The three database addresses must name three roles: masteria bootstrap-database makes them."
+            "Each database address must name a role of its own: masteria bootstrap-database makes them."
         )
     return faults
 
