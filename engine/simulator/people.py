@@ -8,6 +8,7 @@ from zlib import crc32
 
 BSUID = re.compile(r"^[A-Z]{2}\.[A-Za-z0-9]{1,128}$")
 _DIGITS = re.compile(r"^\+?[0-9][0-9\s().-]*$")
+_NO_DIGIT = re.compile(r"[^0-9]")
 MIN_DIGITS, MAX_DIGITS = 7, 15
 NINTH_DIGIT_KEPT_BELOW = 31  # WhatsApp ids of area codes 31 and above lack the ninth digit
 
@@ -32,6 +33,12 @@ _STEP = 7_368_787_000_000_001  # coprime with the space, so that the mapping can
 _BACK = pow(_STEP, -1, _SPACE)
 
 
+def digits_of(phone: str) -> str:
+    """The ASCII digits of a text, nothing else."""
+    bare = phone.removeprefix("+")
+    return bare if bare.isdecimal() and bare.isascii() else _NO_DIGIT.sub("", phone)
+
+
 def wa_id_of(phone: str, business_digits: str = "55") -> str | None:
     """WhatsApp's own spelling of a number (digits only), or None for what is no number.
 
@@ -40,7 +47,7 @@ def wa_id_of(phone: str, business_digits: str = "55") -> str | None:
     """
     if not _DIGITS.match(phone):
         return None
-    digits = "".join(ch for ch in phone if ch.isdigit())
+    digits = digits_of(phone)
     if not phone.startswith("+") and len(digits) <= 11 and business_digits.startswith("55"):
         digits = "55" + digits
     if not MIN_DIGITS <= len(digits) <= MAX_DIGITS:

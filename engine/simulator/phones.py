@@ -130,7 +130,7 @@ def mask_of(steps: list[Step]) -> int:
     """The events of a plan as one number."""
     mask = 0
     for step in steps:
-        mask |= step.event
+        mask |= int(step.event)
     return mask
 
 

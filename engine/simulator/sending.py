@@ -179,7 +179,7 @@ def _recipient(simulator: Simulator, number: Number, body: Mapping[str, Any]) ->
         wa_id = people.wa_id_of(str(to), number.digits)
         if wa_id is None:
             raise GraphError(131009, "Parameter 'to' is not a valid phone number.")
-        if wa_id == people.wa_id_of("+" + number.digits):
+        if to == "+" + number.digits:
             raise GraphError(131021)
         return Recipient(str(to), wa_id, wa_id, by_user_id=False)
     user_id = body.get("recipient")

@@ -64,6 +64,7 @@ class Courier:
         )
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uncounted: set[tuple[str, str]] = set()
         self.tallies: dict[tuple[str, str], Tally] = {}
         for number_id, kind, *counts in store.connection.execute("select * from tallies"):
             self.tallies[number_id, kind] = Tally(*counts)
@@ -87,6 +88,7 @@ class Courier:
     async def close(self) -> None:
         """Stops; what was not acknowledged goes out again after the next start."""
         await self._cut()
+        self._save_tallies()
         await self._client.aclose()
 
     async def _cut(self) -> None:
@@ -156,7 +158,7 @@ class Courier:
     async def _post(self, endpoint: Endpoint, batch: list[Update]) -> None:
         for update in batch:
             if update.attempt == 0:
-                self._tally(update).emitted += 1
+                self._count(update, "emitted")
         try:
             body = encode(envelope(self._world, batch))
             response = await self._client.post(
@@ -178,14 +180,13 @@ class Courier:
             endpoint.under_way -= 1
         for update in batch:
             self._settle(update, taken)
-        self._save_tallies(batch)
         self._pump(endpoint)
 
     def _settle(self, update: Update, taken: bool) -> None:
         if not taken:
             self._try_again(update)
             return
-        self._tally(update).acknowledged += 1
+        self._count(update, "acknowledged")
         if isinstance(update, StatusUpdate):
             self._store.note_progress(update.sent.sequence, acked=int(update.event))
         else:
@@ -201,33 +202,31 @@ class Courier:
         self._retry(now + gap, replace(update, attempt=update.attempt + 1))
 
     def _drop(self, update: Update, *, unrouted: bool) -> None:
-        tally = self._tally(update)
-        if unrouted:
-            tally.unrouted += 1
-        else:
-            tally.given_up += 1
+        self._count(update, "unrouted" if unrouted else "given_up")
         if isinstance(update, StatusUpdate):
             self._store.note_progress(update.sent.sequence, dropped=int(update.event))
         else:
             self._store.write("delete from notices where id = ?", (update.id,))
-        self._save_tallies([update])
 
-    def _tally(self, update: Update) -> Tally:
-        number_id = update.sent.number_id if isinstance(update, StatusUpdate) else update.number_id or ""
-        key = (number_id, kind_of(update))
+    def _count(self, update: Update, field: str) -> None:
+        """Counts an update; the figures are stored once per turn of the loop."""
+        key = (
+            update.sent.number_id if isinstance(update, StatusUpdate) else update.number_id or "",
+            kind_of(update),
+        )
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
-        return tally
+        setattr(tally, field, getattr(tally, field) + 1)
+        if not self._uncounted:
+            asyncio.get_running_loop().call_soon(self._save_tallies)
+        self._uncounted.add(key)
 
-    def _save_tallies(self, batch: list[Update]) -> None:
-        keys = {
-            (u.sent.number_id if isinstance(u, StatusUpdate) else u.number_id or "", kind_of(u))
-            for u in batch
-        }
-        for key in keys:
-            tally = self.tallies.get(key, Tally())
+    def _save_tallies(self) -> None:
+        for key in self._uncounted & self.tallies.keys():
+            tally = self.tallies[key]
             self._store.write(
                 "insert or replace into tallies values (?, ?, ?, ?, ?, ?)",
                 (*key, tally.emitted, tally.acknowledged, tally.unrouted, tally.given_up),
             )
+        self._uncounted.clear()

@@ -4,15 +4,23 @@ import asyncio
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 import orjson
 
 from engine.simulator import ids
+from engine.simulator.people import digits_of
 from engine.simulator.store import Store
 
 SCOPES = ["whatsapp_business_management", "whatsapp_business_messaging", "business_management"]
 DEFAULT_RATE = 80  # messages per second of a number (Meta, throughput page, 2026)
+
+
+@cache
+def _digits(display_phone_number: str) -> str:
+    """Kept, as every send asks for it."""
+    return digits_of(display_phone_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Number:
     @property
     def digits(self) -> str:
         """The number as WhatsApp spells it."""
-        return "".join(ch for ch in self.display_phone_number if ch.isdigit())
+        return _digits(self.display_phone_number)
 
 
 @dataclass(frozen=True, slots=True)
