@@ -100,6 +100,15 @@ def credit_reply(session: Session, fact: Mapping[str, Any]) -> None:
     steps.write(session)
 
 
+def back_to_draft(session: Session, campaign_id: UUID, reason: str) -> None:
+    """A scheduled campaign that could not begin waits for a person, with the reason."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    if campaign.status == CampaignStatus.SCHEDULED:
+        campaign.status, campaign.pause_reason = CampaignStatus.DRAFT, reason
+        campaign.revision += 1
+        state_changed(session, campaign)
+
+
 _UNFINISHED = """
 select distinct c.tenant_id, c.id from campaigns c
 where (c.status in ('running', 'pausing', 'paused') and c.frozen_at is null and c.snapshot_id is not null)

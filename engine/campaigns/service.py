@@ -17,7 +17,7 @@ from engine.campaigns.audience import Blast, Waterfall, check_audience, preview
 from engine.campaigns.events import state_changed
 from engine.campaigns.models import TRANSITIONS, Campaign, CampaignStatus
 from engine.campaigns.queries import counts_of, get_campaign
-from engine.contacts.queries import find_by_phone
+from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
 from engine.core.db import after_commit, run
@@ -274,7 +274,7 @@ def send_test(session: Session, campaign_id: UUID, *, to: str, region: str = "BR
             "to", "bad_phone", "This is not a phone number. Write it with country code, as +55…"
         )
     template, sources = _ready(session, campaign)
-    params = resolve(find_by_phone(session, phone), sources).params
+    params = resolve(find_contact_by_phone(session, phone), sources).params
     examples = {variable.key: variable.example or variable.key for variable in variables_of(template)}
     return ledger.enqueue(
         session,

@@ -72,6 +72,11 @@ def _client() -> httpx.Client:
     return httpx.Client(timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False)
 
 
+def forget_connections() -> None:
+    """Drop the process's client without closing its sockets: for a child that was forked from it."""
+    _client.cache_clear()
+
+
 def call(request: HttpRequest, *, timeout: float = CALL_SECONDS) -> HttpResponse | Failure:
     """One call through httpx, for what goes out seldom (checks, templates, media)."""
     try:

@@ -20,6 +20,9 @@ ImportId = NewType("ImportId", UUID)
 _lock = threading.Lock()
 _stamps = [0]  # the last stamp given
 
+# A child that is forked while another thread makes an id must not inherit the held lock.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
 

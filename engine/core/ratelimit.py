@@ -61,6 +61,11 @@ def _script() -> Any:
     return client().register_script(LEASE)
 
 
+def forget_connections() -> None:
+    """Forget the script of the process's client: for a child that was forked from it."""
+    _script.cache_clear()
+
+
 def lease(key: str, *, rate: float, wanted: int, burst: float | None = None) -> Lease:
     """Up to `wanted` tokens of `key` at `rate` per second; `burst` tokens may come at once (default a tenth of a second).
 

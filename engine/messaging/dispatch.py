@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy.engine import Row
@@ -48,10 +48,19 @@ SETTLE_AFTER = 0.04
 FROZEN_AFTER = (
     5.0  # a process that stood still between mark and call does not call: a pause may have come between
 )
+COLLECT = 0.02  # how long to wait for the first of the calls to end
+IDLE = 0.005  # how long to wait for tokens when nothing is under way
 MAX_ATTEMPTS = 8
 LONGEST_WAIT = 1800.0
 
 log = logger(__name__)
+
+
+class Flag(Protocol):
+    """What tells a dispatcher to start nothing new."""
+
+    def is_set(self) -> bool:
+        """True once it should end."""
 
 
 @dataclass(slots=True)
@@ -92,11 +101,11 @@ class Call:
 class Dispatcher:
     """Sends what is due, for as long as it is told, on one thread."""
 
-    def __init__(self, *, width: int = WIDTH, stop: threading.Event | None = None) -> None:
+    def __init__(self, *, width: int = WIDTH, stop: Flag | None = None) -> None:
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self.calls = 0
         self._wire = Wire(width)
-        self._stop = stop or threading.Event()
+        self._stop: Flag = stop or threading.Event()
         self._ranges: list[Range] = []
         self._lines: dict[UUID, Line] = {}
         self._claimed_at = 0.0
@@ -226,10 +235,10 @@ class Dispatcher:
             self.calls += 1
 
     def _collect(self) -> None:
-        wait = 0.02 if self._wire.under_way else 0.005
         if not self._wire.under_way:
-            self._stop.wait(wait)
-        for token, outcome in self._wire.collect(wait):
+            time.sleep(IDLE)
+            return
+        for token, outcome in self._wire.collect(COLLECT):
             call: Call = token
             call.range.under_way -= 1
             call.range.verdicts.append(self._read(call, outcome))

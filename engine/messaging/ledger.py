@@ -255,11 +255,16 @@ def set_gate(session: Session, gate_id: UUID, *, is_open: bool, reason: str | No
         after_commit(session, lambda: ring("send"))
 
 
-def seconds_to_next(session: Session) -> float | None:
-    """Seconds until the next work falls due (0 when some is due now); None when there is none. System session."""
-    rows = run(
-        session,
-        """select extract(epoch from min(due_at) - now()) as wait from due_sends where lease_until is null""",
+def is_due(session: Session) -> bool:
+    """True when there is work that may be sent now; a cheap question on a system session."""
+    return bool(
+        run(
+            session,
+            """select 1 from due_sends d join channels c on c.tenant_id = d.tenant_id and c.id = d.channel_id
+               join gates cg on cg.tenant_id = c.tenant_id and cg.id = c.gate_id and cg.is_open
+               left join gates g on g.tenant_id = d.tenant_id and g.id = d.gate_id
+               where d.due_at <= now() and d.lease_until is null and (d.gate_id is null or g.is_open)
+                 and c.deleted_at is null
+               limit 1""",
+        )
     )
-    wait = rows[0].wait
-    return None if wait is None else max(float(wait), 0.0)

@@ -1,0 +1,100 @@
+"""The Celery application: three queues, one task that runs a job by name, and a sweeper thread in every worker.
+
+Tasks carry a job's name and nothing else: a bell. Losing one costs a second, repeating one costs a query. Settings
+and their reasons: docs/decisions (Celery is a bell).
+"""
+
+import threading
+import time
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
+
+from engine.core import db, http, ratelimit, system
+from engine.core import redis as core_redis
+from engine.core.log import configure_logging, logger
+from engine.core.metrics import JOBS as JOBS_RUN
+from engine.core.settings import settings
+from engine.scheduler.jobs import JOBS
+from engine.scheduler.shutdown import stopping
+from engine.scheduler.sweeper import Sweeper, forget_bell
+from engine.scheduler.timetable import TIMETABLE
+
+log = logger(__name__)
+
+app = Celery("masteria", broker=settings().redis_url)
+app.conf.update(
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=None,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": 900,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "health_check_interval": 10,
+        "socket_keepalive": True,
+        "socket_connect_timeout": 2,
+    },
+    task_publish_retry=False,
+    worker_soft_shutdown_timeout=10.0,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_hijack_root_logger=False,
+    beat_schedule=TIMETABLE,
+    beat_schedule_filename=str(settings().home / "run" / "celerybeat-schedule"),
+    timezone="UTC",
+)
+
+
+@app.task(name="job")  # type: ignore[untyped-decorator]
+def job(name: str) -> None:
+    """Run one job by name, again while it says that more is left, for its time at most."""
+    work = JOBS[name]
+    forget_bell(name)
+    until = time.monotonic() + work.seconds_at_most
+    try:
+        while work.work() and time.monotonic() < until and not stopping.is_set():
+            continue
+    except Exception:
+        JOBS_RUN.labels(job=name, result="failed").inc()
+        log.exception("job.failed", job=name)
+        raise
+    JOBS_RUN.labels(job=name, result="done").inc()
+
+
+def send_bell(name: str) -> None:
+    """Put a job's bell into its queue; raises when the broker is away. An old bell is of no use to anybody."""
+    app.send_task("job", (name,), queue=JOBS[name].queue, expires=20, retry=False)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _our_logs(**_: Any) -> None:
+    configure_logging("worker")
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _own_connections(**_: Any) -> None:
+    """A forked child must not share its parent's sockets: it forgets them without closing them."""
+    for engine in (db.app_engine, system.system_engine):
+        if engine.cache_info().currsize:
+            engine().dispose(close=False)
+        engine.cache_clear()
+    core_redis.client.cache_clear()
+    ratelimit.forget_connections()
+    http.forget_connections()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _start_sweeper(sender: Any, **_: Any) -> None:
+    queues = frozenset(sender.app.amqp.queues.consume_from)
+    sweeper = Sweeper(queues, send_bell)
+    threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop(**_: Any) -> None:
+    stopping.set()

@@ -1,0 +1,99 @@
+"""Messaging: what is due is sent, what came in is understood, what a lost worker left is taken over."""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from engine.core.db import run, tenant_session
+from engine.core.system import system_session
+from engine.messaging import intake, ledger, media, receipts, settlement
+from engine.messaging.dispatch import Dispatcher
+from engine.scheduler.job import Job
+from engine.scheduler.queues import EVENTS, SEND
+from engine.scheduler.queues import JOBS as SLOW
+from engine.scheduler.shutdown import stopping
+
+SLICE_SECONDS = 15.0
+MONTHS_AHEAD = 3
+JOURNAL_DAYS = 30
+
+
+def _send() -> bool:
+    dispatcher = Dispatcher(stop=stopping)
+    try:
+        dispatcher.run(SLICE_SECONDS)
+    finally:
+        dispatcher.close()
+    if stopping.is_set():
+        return False
+    with system_session() as session:
+        return ledger.is_due(session)
+
+
+def _recover() -> bool:
+    """Ranges whose holder is gone go back; a statement a tenant, so that one tenant's fault keeps no other waiting."""
+    with system_session() as session:
+        lost = settlement.expired(session)
+    for tenant_id, works in lost.items():
+        with tenant_session(tenant_id) as session:
+            settlement.recover(session, works)
+    return False
+
+
+def _recover_due(session: Session) -> bool:
+    return bool(run(session, "select 1 from due_sends where lease_until < now() limit 1"))
+
+
+def _retry_parked() -> bool:
+    with system_session() as session:
+        tenants = run(session, "select distinct tenant_id from parked_receipts where due_at <= now()")
+    applied = 0
+    for row in tenants:
+        with tenant_session(UUID(str(row.tenant_id))) as session:
+            applied += receipts.retry_parked(session)
+    return applied > 0
+
+
+def _parked_due(session: Session) -> bool:
+    return bool(run(session, "select 1 from parked_receipts where due_at <= now() limit 1"))
+
+
+def _partitions() -> bool:
+    with system_session() as session:
+        for ahead in range(MONTHS_AHEAD + 1):
+            run(
+                session,
+                "select ensure_message_partition((now() + make_interval(months => %(ahead)s))::date)",
+                ahead=ahead,
+            )
+    return False
+
+
+def _clear() -> bool:
+    """What has been understood long ago, and keys that nobody will repeat."""
+    with system_session() as session:
+        run(
+            session,
+            """delete from webhook_journal where status = 'applied'
+               and received_at < now() - make_interval(days => %(days)s)""",
+            days=JOURNAL_DAYS,
+        )
+        run(session, "delete from idempotency_keys where created_at < now() - interval '72 hours'")
+        run(session, "delete from pair_limits where free_at < now()")
+        run(session, "delete from periodic_slots where slot < now() - interval '30 days'")
+    return False
+
+
+def _by_the_clock(_session: Session) -> bool:
+    return False
+
+
+JOBS = (
+    Job("send", SEND, ledger.is_due, _send),
+    Job("recover", EVENTS, _recover_due, _recover),
+    Job("intake", EVENTS, intake.is_due, intake.understand_due),
+    Job("parked", EVENTS, _parked_due, _retry_parked),
+    Job("media", SLOW, media.is_due, media.fetch_due_media),
+    Job("partitions", SLOW, _by_the_clock, _partitions, look_every=3600),
+    Job("clear", SLOW, _by_the_clock, _clear, look_every=3600),
+)

@@ -1,0 +1,104 @@
+"""The sweeper: in every worker process, a thread that looks for due work and hears the bells.
+
+A bell that rings becomes one Celery task (one at a time waits, whoever hears it). Every second the sweeper asks the
+database itself, so a bell that was never heard costs a second. When Redis is away it does the work of its own
+worker's queues directly: campaigns go on.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import redis
+
+from engine.core.bells import CHANNEL
+from engine.core.errors import DatabaseAway
+from engine.core.log import logger
+from engine.core.redis import client, subscriber
+from engine.core.system import system_session
+from engine.scheduler.job import Job
+from engine.scheduler.jobs import JOBS
+
+TICK = 1.0
+WAITING_MS = 3000  # a bell that waits longer than this in its queue may be rung again
+
+log = logger(__name__)
+
+
+class Flag(Protocol):
+    """What tells the sweeper to stop."""
+
+    def is_set(self) -> bool:
+        """True once the worker shuts down."""
+
+
+def forget_bell(name: str) -> None:
+    """The bell has been heard: from here another may wait behind it."""
+    try:
+        client().delete(f"bell:{name}")
+    except redis.RedisError as error:
+        log.debug("sweeper.redis_away", error=type(error).__name__)
+
+
+class Sweeper:
+    """Looks for due work on behalf of one worker; `queues` are those that the worker serves."""
+
+    def __init__(self, queues: frozenset[str], send_bell: Callable[[str], None]) -> None:
+        self._queues = queues
+        self._send_bell = send_bell
+        self._asked_at: dict[str, float] = {}
+        self._bells: Any = None
+
+    def run(self, stopping: Flag) -> None:
+        """Sweep until the worker stops."""
+        while not stopping.is_set():
+            try:
+                heard = self._listen()
+                for name in heard:
+                    self._ring(JOBS[name])
+                self._look()
+            except DatabaseAway:
+                log.warning("sweeper.database_away")
+                time.sleep(TICK)
+            except Exception:  # the thread is the last line of defence: it says what happened and goes on
+                log.exception("sweeper.failed")
+                time.sleep(TICK)
+
+    def _listen(self) -> set[str]:
+        """Names of the bells that rang within a tick; returns at the first, with those that came along."""
+        try:
+            if self._bells is None:
+                self._bells = subscriber().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+                self._bells.subscribe(CHANNEL)
+            heard: set[str] = set()
+            wait = TICK
+            while (message := self._bells.get_message(timeout=wait)) is not None:
+                heard.add(message["data"].decode())
+                wait = 0.0
+            return heard & JOBS.keys()
+        except redis.RedisError as error:
+            log.debug("sweeper.redis_away", error=type(error).__name__)
+            self._bells = None
+            time.sleep(TICK)
+            return set()
+
+    def _look(self) -> None:
+        """Ask the database what is due, each job at its own pace."""
+        now = time.monotonic()
+        for job in JOBS.values():
+            if job.queue in self._queues and now - self._asked_at.get(job.name, 0.0) >= job.look_every:
+                self._asked_at[job.name] = now
+                with system_session() as session:
+                    due = job.is_due(session)
+                if due:
+                    self._ring(job)
+
+    def _ring(self, job: Job) -> None:
+        if job.queue not in self._queues:
+            return  # a worker of that queue hears the same bell
+        try:
+            if client().set(f"bell:{job.name}", 1, nx=True, px=WAITING_MS):
+                self._send_bell(job.name)
+        except Exception as error:  # noqa: BLE001 - kombu raises errors of several libraries when the broker is away
+            log.debug("sweeper.working_directly", job=job.name, error=type(error).__name__)
+            job.work()
