@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, func, select, update
+from sqlalchemy import BigInteger, LargeBinary, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.core.db import Base, TenantTable, tenant_of
@@ -35,7 +35,7 @@ class DataKey(TenantTable, Base):
 
     master_key_id: Mapped[str]
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
-    uses: Mapped[int] = mapped_column(server_default="0")
+    uses: Mapped[int] = mapped_column(BigInteger, server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     retired_at: Mapped[datetime | None]
 
