@@ -16,9 +16,9 @@ from console.components import Message, Shell
 from console.gate import HOME, LOCALE_COOKIE, THEME_COOKIE
 from console.i18n import LANGUAGES, N_, Words, choose_locale
 from console.live import Live, LiveState, SignInMoved, Subscription
-from console.rendering import static, template
+from console.rendering import static, tab_template
 from console.routes.sign_in import ROLES, companies_of, switch_company
-from console.tab import ENDED_PATH, Tab, reader_of
+from console.tab import ENDED_PATH, Tab, in_document, reader_of
 from console.theme import bokeh_theme
 from console.views import NOT_FOUND, find_view
 from console.views.base import View
@@ -49,13 +49,13 @@ class Screens:
         self._tab = tab
         self._views: dict[str, View] = {}
         self._active: View | None = None
-        self._entered: Callable[[], None] | None = None
 
     def show(self, route: str) -> None:
         """Brings the view of a route on screen."""
         kind, parts = find_view(route)
         shell, words = self._tab.shell, self._tab.words
         view = self._views.get(kind.key)
+        fresh = view is None
         if view is None:
             view = self._views[kind.key] = kind(self._tab)
             shell.param.update(
@@ -67,7 +67,11 @@ class Screens:
         else:
             shell.param.update(active=kind.key, title=words(kind.title))
         self._active = view
-        self._tab.start(partial(view.enter, **parts))
+        enter = partial(self._tab.start, partial(view.enter, **parts))
+        if fresh:
+            in_document(enter)  # its models must be with the browser before anything changes them
+        else:
+            enter()
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Gives every view made so far the facts it wants."""
@@ -125,7 +129,7 @@ def build_tab(console: Console, sign_in: SignIn, *, locale: str, dark: bool, rou
         for permission, label, icon, path in ACTIONS
         if tab.can(permission)
     ]
-    shell.actions = palette
+    shell.actions = list(palette)
     return tab
 
 
@@ -226,7 +230,7 @@ def modify_document(console: Console, doc: Document) -> None:
     screens = Screens(tab)
     wire_shell(tab, screens, doc)
     doc.theme = bokeh_theme(dark)
-    doc.template = template("console.html")
+    doc.template = tab_template()
     doc.template_variables.update(
         # A session rebuilt in another process would else point at a CDN for its style sheets.
         dist_url="/static/extensions/panel/", app_base="/", dark=dark, lang=tab.words.tag, _=tab.words, static=static,

@@ -103,6 +103,8 @@ async def _plain_page(request: Request, error: Exception) -> Response:
 def _make() -> FastAPI:
     settings = console_settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # One line a request would only repeat what the API writes down itself.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return make_app(settings)
 
 

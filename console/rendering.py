@@ -25,22 +25,23 @@ def static(name: str) -> str:
 
 @cache
 def environment() -> Environment:
-    """Our templates, which may extend Panel's and Bokeh's."""
-    folders = [
-        TEMPLATES_DIR,
-        Path(pn.__file__).parent / "_templates",
-        Path(bokeh.__file__).parent / "core" / "_templates",
-    ]
-    made = Environment(loader=FileSystemLoader(folders), autoescape=True)
+    """Our plain pages; whatever is put into them is escaped."""
+    made = Environment(loader=FileSystemLoader(TEMPLATES_DIR), autoescape=True)
     made.globals["static"] = static
     return made
 
 
-def template(name: str) -> Template:
-    """One template."""
-    return environment().get_template(name)
+@cache
+def tab_template() -> Template:
+    """The page a tab loads. Panel and Bokeh hand it markup as plain strings, so nothing is escaped here:
+    only values of ours go in (language, mode, addresses), never anything a person typed.
+    """
+    panel, core = Path(pn.__file__).parent / "_templates", Path(bokeh.__file__).parent / "core" / "_templates"
+    made = Environment(loader=FileSystemLoader([TEMPLATES_DIR, panel, core]), autoescape=False)  # noqa: S701
+    made.globals["static"] = static
+    return made.get_template("console.html")
 
 
 def render(name: str, words: Words, *, dark: bool, **values: object) -> str:
-    """One page in the reader's language and colours."""
-    return template(name).render(_=words, lang=words.tag, dark=dark, **values)
+    """One plain page in the reader's language and colours."""
+    return environment().get_template(name).render(_=words, lang=words.tag, dark=dark, **values)

@@ -139,3 +139,15 @@ async def _awaited(listener: Listener, message: Message) -> None:
 def reader_of(words: Words) -> Reader:
     """The component kit's idea of a reader."""
     return Reader(translate=words, locale=words.tag, time_zone=words.time_zone)
+
+
+def in_document(change: Callable[[], None]) -> None:
+    """Changes Bokeh models with the document locked; at once where there is none (a test, a notebook).
+
+    What is already on its way to the browser goes out first, so a change never names a model it has not seen.
+    """
+    doc = pn.state.curdoc
+    if doc is not None and doc.session_context is not None:
+        doc.add_next_tick_callback(change)
+    else:
+        change()

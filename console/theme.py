@@ -5,6 +5,7 @@ to its page once and looks the same.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from bokeh.themes import Theme
 
@@ -103,6 +104,7 @@ DARK: Mapping[str, str] = {
     "shadow-large": "0 28px 70px -12px rgba(0, 0, 0, 0.75), 0 0 0 1px rgba(255, 255, 255, 0.08)",
 }
 
+STYLE_SHEET = Path(__file__).parent / "static" / "theme.css"
 FONT_FILES = ("inter-latin-wght-normal.woff2", "inter-latin-ext-wght-normal.woff2")
 # Ranges as Google Fonts and fontsource cut them: a page in Portuguese needs only the first file.
 _RANGES = (
@@ -118,11 +120,14 @@ def tokens(dark: bool) -> Mapping[str, str]:
     return DARK if dark else LIGHT
 
 
-def css(assets: str = "/assets") -> str:
-    """The style sheet of a page: font faces from `assets` and the tokens of both modes as `--c-*` variables."""
+def css(fonts: str = ".") -> str:
+    """The style sheet of a page: font faces from the folder `fonts`, and the tokens of both modes as variables.
+
+    It is kept as `static/theme.css`, so that browsers may cache it: `python -m console.theme` writes it anew.
+    """
     faces = "".join(
         "@font-face{font-family:'Inter Variable';font-style:normal;font-weight:100 900;font-display:swap;"
-        f"src:url({assets}/{file}) format('woff2');unicode-range:{span}}}"
+        f"src:url({fonts}/{file}) format('woff2');unicode-range:{span}}}"
         for file, span in zip(FONT_FILES, _RANGES, strict=True)
     )
     return (
@@ -179,3 +184,7 @@ def bokeh_theme(dark: bool) -> Theme:
             }
         }
     )
+
+
+if __name__ == "__main__":
+    STYLE_SHEET.write_text(css() + "\n", encoding="utf-8")

@@ -1,11 +1,11 @@
 """Health for those who watch the process, and the files a browser asks for at the root."""
 
-from fastapi import APIRouter
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from console.gate import HOME
-from console.rendering import STATIC_DIR, static
+from console.gate import HOME, THEME_COOKIE
+from console.rendering import STATIC_DIR, render, static
 from console.routes.parts import TheConsole, TheWords
 
 NO_CACHE = {"cache-control": "no-cache"}
@@ -70,6 +70,13 @@ async def manifest(words: TheWords) -> Response:
 async def service_worker() -> Response:
     """The script that keeps static files and the offline page."""
     return FileResponse(STATIC_DIR / "sw.js", media_type="text/javascript", headers=NO_CACHE)
+
+
+@router.get("/offline")
+async def offline(request: Request, words: TheWords) -> Response:
+    """What the service worker shows where there is no network."""
+    dark = request.cookies.get(THEME_COOKIE) == "dark"
+    return HTMLResponse(render("offline.html", words, dark=dark), headers=NO_CACHE)
 
 
 @router.get("/favicon.ico")

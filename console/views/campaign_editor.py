@@ -56,6 +56,8 @@ class CampaignEditor(View):
         self._count: AudienceCount | None = None
         self.stepper = Stepper(reader)
         self.notice = Notice(reader, tone="warning")
+        self._senders: list[dict[str, object]] = []
+        self._choices: list[dict[str, object]] = []
         self.basics = Form(reader, fields=self._basic_fields(), buttons=False, guard=False)
         self.picker = AudiencePicker(reader)
         self.mapper = VariableMapper(reader)
@@ -113,9 +115,9 @@ class CampaignEditor(View):
             {"name": "name", "kind": "text", "label": _("Name"), "required": True, "watch": True,
              "placeholder": _("e.g. Winter sale"), "help": _("Only your team sees it.")},
             {"name": "channel_id", "kind": "select", "label": _("Send from"), "required": True, "watch": True,
-             "options": []},
+             "options": self._senders},
             {"name": "template_id", "kind": "select", "label": _("Template"), "required": True, "watch": True,
-             "searchable": True, "remote": True, "options": [],
+             "searchable": True, "remote": True, "options": self._choices,
              "help": _("Only templates WhatsApp has approved can be sent.")},
         ]  # fmt: skip
 
@@ -156,9 +158,10 @@ class CampaignEditor(View):
         self.preview.sender = next(
             (one.display_name or one.name for one in channels if one.id == self.draft.channel_id), ""
         )
-        self.basics.show_options("channel_id", [
+        self._senders = [
             {"value": one.id, "label": one.name, "hint": one.phone_number or ""} for one in channels
-        ])  # fmt: skip
+        ]
+        self.basics.fields = self._basic_fields()
         if not channels:
             self._say(self.words(N_("Connect a number first")), self.words(N_("A campaign leaves from a number of yours.")),
                       "/connections/new", self.words(N_("Connect a number")))  # fmt: skip
@@ -171,9 +174,8 @@ class CampaignEditor(View):
         self._templates |= found
         if self.draft.template is not None:
             found.setdefault(self.draft.template.id, self.draft.template)
-        self.basics.show_options("template_id", [
-            {"value": one.id, "label": one.name, "hint": one.language} for one in found.values()
-        ])  # fmt: skip
+        self._choices = [{"value": one.id, "label": one.name, "hint": one.language} for one in found.values()]
+        self.basics.fields = self._basic_fields()
         if not found and not text and self.draft.channel_id:
             self._say(self.words(N_("No approved template yet")),
                       self.words(N_("A campaign sends a text that WhatsApp has approved. Write one first.")),

@@ -51,7 +51,7 @@ class NewConnection(View):
         self.tab.on(self.form, "submit", self._connect)
         self.tab.on(self.form, "cancel", self._leave)
         return Page.of(
-            reader, Slot(self.form, key="form", card=True), title=_("Connect a number"), width="narrow",
+            reader, Slot(self.form, key="form", card=True), title=_("Connect a number"), narrow=True,
             back={"label": _("Connections"), "path": "/connections"},
             text=_("WhatsApp Cloud API: you bring your own number and account of Meta."),
         )  # fmt: skip

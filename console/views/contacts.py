@@ -51,6 +51,7 @@ class Contacts(View):
         self._open_id = ""
         self._shown: Contact | None = None
         self._fields: list[str] = []
+        self._tags: list[str] = []
         self._writes = tab.can("contacts.write")
         self.table = self._build_table()
         self.feed = TableFeed(self.table, contact_cells)
@@ -112,12 +113,12 @@ class Contacts(View):
     async def enter(self, **parts: str) -> None:
         """Asks for the page again, and opens the person the route names."""
         self.table.refresh()
+        await self._learn()
         self._open_id = parts.get("contact_id", "")
         if self._open_id:
             await self._open(self._open_id)
         elif self.drawer.open and self._shown is not None:
             self.drawer.open = False
-        await self._learn()
 
     async def resync(self) -> None:
         """Asks for the page again; what is being typed stays."""
@@ -131,7 +132,7 @@ class Contacts(View):
         self.table.filters = (
             [{"key": "tag", "label": self.words(N_("Tags")), "options": chips}] if chips else []
         )
-        self.form.show_options("tags", [{"value": one.tag} for one in tags])
+        self._tags = [one.tag for one in tags]
 
     async def _ask_again(self) -> None:
         self.table.refresh()
@@ -198,7 +199,8 @@ class Contacts(View):
             {"name": "name", "kind": "text", "label": _("Name"), "disabled": off},
             {"name": "phone", "kind": "phone", "label": _("Phone"), "disabled": off, "placeholder": "+55 11 98765-4321",
              "help": _("With area code; other countries start with +.")},
-            {"name": "tags", "kind": "tags", "label": _("Tags"), "disabled": off, "suggestions": []},
+            {"name": "tags", "kind": "tags", "label": _("Tags"), "disabled": off,
+             "suggestions": [{"value": tag} for tag in self._tags]},
             {"name": "consent", "kind": "segmented", "label": _("Marketing messages"), "disabled": off,
              "options": [{"value": state, "label": _(label)} for state, (label, _tone) in CONSENT.items()],
              "help": _("Campaigns of the marketing category reach only people who allowed it.")},

@@ -1,7 +1,7 @@
 """Bringing contacts from a file: choose it, say what its columns are, say what they allow, start."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from panel.viewable import Viewable
@@ -49,14 +49,13 @@ class ImportWizard(View):
             ],
             required=[{"value": "phone", "text": _("Choose the column that holds the phone.")}],
         )
-        self.people = Form(reader, guard=False, submit_label=_("Start import"), cancel_label=_("Back"), fields=[
-            {"name": "tags", "kind": "tags", "label": _("Tag them"), "suggestions": [],
-             "help": _("With a tag you find these people again, and can write to them alone.")},
-            {"name": "consent", "kind": "switch", "label": _("These people agreed to receive marketing messages"),
-             "help": _("Only then may campaigns of the marketing category reach them."), "watch": True},
-            {"name": "source", "kind": "text", "label": _("Where did they agree?"), "when": {"consent": [True]},
-             "placeholder": _("e.g. form on our site, June"), "required": True},
-        ])  # fmt: skip
+        self.people = Form(
+            reader,
+            guard=False,
+            submit_label=_("Start import"),
+            cancel_label=_("Back"),
+            fields=self._people_fields([]),
+        )
         self.page = Page.of(
             reader,
             Slot(self.stepper, key="steps"),
@@ -66,7 +65,7 @@ class ImportWizard(View):
             Slot(self.people, key="people", card=True),
             title=_("Import contacts"),
             back={"label": _("Contacts"), "path": "/contacts"},
-            width="narrow",
+            narrow=True,
         )
         on = self.tab.on
         on(self.file, "uploaded", self._sent)
@@ -79,6 +78,17 @@ class ImportWizard(View):
         self._go("file")
         return self.page
 
+    def _people_fields(self, tags: Sequence[str]) -> list[dict[str, object]]:
+        _ = self.words
+        return [
+            {"name": "tags", "kind": "tags", "label": _("Tag them"), "suggestions": [{"value": tag} for tag in tags],
+             "help": _("With a tag you find these people again, and can write to them alone.")},
+            {"name": "consent", "kind": "switch", "label": _("These people agreed to receive marketing messages"),
+             "help": _("Only then may campaigns of the marketing category reach them."), "watch": True},
+            {"name": "source", "kind": "text", "label": _("Where did they agree?"), "when": {"consent": [True]},
+             "placeholder": _("e.g. form on our site, June"), "required": True},
+        ]  # fmt: skip
+
     async def enter(self, **parts: str) -> None:
         """Starts over with a fresh form."""
         self._mapping, self._problems = {}, []
@@ -86,7 +96,7 @@ class ImportWizard(View):
         self.people.draw({})
         self._go("file")
         tags = await self.tab.api.contacts.tags()
-        self.people.show_options("tags", [{"value": one.tag} for one in tags])
+        self.people.fields = self._people_fields([one.tag for one in tags])
         self.mapping.fields = [one.field for one in await self.tab.api.contacts.fields()]
 
     async def resync(self) -> None:

@@ -118,7 +118,7 @@ class ImportPage(View):
             Slot(self.progress, key="progress", card=True),
             Slot(self.details, key="details", card=True, title=_("Result")),
             back={"label": _("Imports"), "path": "/imports"},
-            width="narrow",
+            narrow=True,
             hidden=["notice"],
         )
         self.tab.on(self.progress, "retry", self._retry)

@@ -1,15 +1,15 @@
 """The overview: figures that matter, their course, the funnel and the hours people write."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
-import panel as pn
 from panel.viewable import Viewable
 
 from console.components import Funnel, Heatmap, KpiCards, Message, Notice, Page, Slot
 from console.frames import LiveFrame
 from console.i18n import N_
+from console.tab import in_document
 from console.views.base import Soon, View, plain
 from console.views.charts import VolumeChart
 from engine.client import Fact, FactKind
@@ -21,7 +21,6 @@ KPIS = {
     "delivered_rate": (N_("Delivery rate"), "up"),
     "read_rate": (N_("Read rate"), "up"),
     "replied": (N_("Replies"), "up"),
-    "received": (N_("Messages received"), "up"),
     "failed_rate": (N_("Failure rate"), "down"),
 }
 STEPS = {
@@ -99,6 +98,7 @@ class OverviewPage(View):
             Slot(self.chart.pane, key="chart", title=_("Messages over time"), card=True, min_height=300),
             Slot(self.funnel, key="funnel", span=5, title=_("From sent to answered"), card=True),
             Slot(self.heatmap, key="heatmap", span=7, title=_("When people write to you"), card=True),
+            title=_("Hello, {name}", name=(self.tab.me.user.name or self.tab.me.user.email).split()[0]),
             tabs=[{"key": key, "label": _(label)} for key, label in PERIODS.items()],
             tab=self._period,
             hidden=["welcome"],
@@ -134,7 +134,7 @@ class OverviewPage(View):
     def _draw(self, overview: Overview) -> None:
         words = self.words
         self._cards = {kpi.key: kpi.value or 0 for kpi in overview.kpis}
-        self.kpis.draw([self._card(kpi) for kpi in overview.kpis])
+        self.kpis.draw([self._card(kpi) for kpi in overview.kpis if kpi.key in KPIS])
         self.funnel.draw(
             [{"key": step.key, "label": words(STEPS.get(step.key, step.key)), "value": step.value}
              for step in overview.funnel]
@@ -147,25 +147,16 @@ class OverviewPage(View):
         in_document(lambda: self.chart.draw(overview.timeseries))
 
     def _card(self, kpi: Kpi) -> dict[str, object]:
-        label, good = KPIS.get(kpi.key, (kpi.key, "up"))
+        label, good = KPIS[kpi.key]
         return plain(kpi) | {"label": self.words(label), "good": good}
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the sums at once and fetches the rates soon after."""
         growth = self._tally.take(facts)
-        for key in ("sent", "received", "replied"):
+        for key in ("sent", "replied"):
             if growth[key] and key in self._cards:
                 self._cards[key] += growth[key]
                 self.kpis.patch(key, value=self._cards[key])
         if growth:
             in_document(lambda: self.chart.add(growth))
         self._fetch_soon.ask()
-
-
-def in_document(change: Callable[[], None]) -> None:
-    """Changes Bokeh models with the document locked; at once where there is none (a test, a notebook)."""
-    doc = pn.state.curdoc
-    if doc is not None and doc.session_context is not None:
-        doc.add_next_tick_callback(change)
-    else:
-        change()
