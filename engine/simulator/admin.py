@@ -271,8 +271,9 @@ async def receive_inbound(simulator: Simulator, _request: Request, body: dict[st
     value = inbound_value(number, waba.business_id, person, origin | message)
     if body.get("context_message_id"):
         value["messages"][0]["context"] = {"from": number.digits, "id": str(body["context_message_id"])}
+    simulator.open_window(number.id, key)
     for _ in range(int(body.get("copies", 1))):
-        await simulator.announce(waba.id, "messages", value, number_id=number.id, opens_window=key)
+        await simulator.announce(waba.id, "messages", value, number_id=number.id)
     return {"id": message["id"], "from": wa_id, "user_id": sender}
 
 

@@ -42,7 +42,6 @@ class Notice:
     value: Mapping[str, Any]
     raw: bool
     created_at: float
-    opens_window: str | None = None
     attempt: int = 0
 
 

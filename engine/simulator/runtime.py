@@ -107,14 +107,10 @@ class Simulator:
         for row in connection.execute(SENT_UNDER_WAY):
             sent = _read_sent(row, behaviours)
             self.follow(sent, [step for step in plan(sent) if not step.event & row[-1]])
-        notices = (
-            "select id, waba_id, number_id, field, value, raw, created_at, opens_window, due_at from notices"
-        )
+        notices = "select id, waba_id, number_id, field, value, raw, created_at, due_at from notices"
         for row in connection.execute(notices):
-            id_, waba_id, number_id, field, value, raw, created_at, opens_window, due_at = row
-            notice = Notice(
-                id_, waba_id, number_id, field, orjson.loads(value), bool(raw), created_at, opens_window
-            )
+            id_, waba_id, number_id, field, value, raw, created_at, due_at = row
+            notice = Notice(id_, waba_id, number_id, field, orjson.loads(value), bool(raw), created_at)
             self.agenda.add(due_at, notice)
         for template in self.world.templates.values():
             if template.review_at:
@@ -164,12 +160,7 @@ class Simulator:
 
     def _due(self, updates: list[Update]) -> None:
         for update in updates:
-            if update.attempt:
-                continue
-            if isinstance(update, Notice):
-                if update.opens_window and update.number_id:
-                    self.open_window(update.number_id, update.opens_window)
-            elif update.event is Event.REPLY:
+            if isinstance(update, StatusUpdate) and update.event is Event.REPLY and not update.attempt:
                 number = self.world.numbers[update.sent.number_id]
                 self.open_window(number.id, self.person_of(number.waba_id, update.sent.recipient))
         self.courier.deliver(updates)
@@ -198,15 +189,14 @@ class Simulator:
         *,
         number_id: str | None = None,
         raw: bool = False,
-        opens_window: str | None = None,
     ) -> None:
         """Reports something that is not an event of an accepted message; kept until it is acknowledged."""
         now = time.time()
         self._last_notice += 1
-        notice = Notice(self._last_notice, waba_id, number_id, field, value, raw, now, opens_window)
+        notice = Notice(self._last_notice, waba_id, number_id, field, value, raw, now)
         await self.store.write(
-            "insert into notices values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (notice.id, number_id, waba_id, field, orjson.dumps(value), int(raw), now, now, opens_window),
+            "insert into notices values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (notice.id, number_id, waba_id, field, orjson.dumps(value), int(raw), now, now),
         )
         self.agenda.add(now, notice)
 

@@ -20,6 +20,7 @@ Value = str | int | float | bytes | None
 
 logger = logging.getLogger("masteria.simulator")
 
+SCHEMA_VERSION = 1  # to be raised with every change of the tables
 SCHEMA = """
 create table if not exists settings (key text primary key, value text not null) without rowid;
 create table if not exists objects (
@@ -34,7 +35,7 @@ create table if not exists accepts (
 create index if not exists accepts_under_way on accepts (seq) where planned <> acked | dropped;
 create table if not exists notices (
     id integer primary key, number_id text, waba_id text not null, field text not null, value blob not null,
-    raw integer not null, created_at real not null, due_at real not null, opens_window text);
+    raw integer not null, created_at real not null, due_at real not null);
 create table if not exists windows (
     number_id text not null, user text not null, at real not null, primary key (number_id, user)) without rowid;
 create table if not exists tallies (
@@ -60,6 +61,10 @@ class StateFileBusyError(RuntimeError):
     """Another simulator is running on this file."""
 
 
+class StateFileVersionError(RuntimeError):
+    """The file has the tables of another version."""
+
+
 class Store:
     """One SQLite file with one writer: this process."""
 
@@ -71,6 +76,7 @@ class Store:
         self.connection.execute("pragma journal_mode = wal")
         self.connection.execute("pragma synchronous = normal")
         self.connection.execute("pragma wal_autocheckpoint = 0")  # done aside: a checkpoint syncs, and blocks
+        self._check_version()
         self.connection.executescript(SCHEMA)
         self.salt = self.setting("salt") or self._new_salt()
         self.sequence: int = self.connection.execute("select coalesce(max(seq), 0) from accepts").fetchone()[
@@ -80,6 +86,15 @@ class Store:
         self._progress: list[tuple[int, int, int]] = []
         self._statements: list[tuple[str, Sequence[Value]]] = []
         self._commit: asyncio.Future[None] | None = None
+
+    def _check_version(self) -> None:
+        version: int = self.connection.execute("pragma user_version").fetchone()[0]
+        made = self.connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+        if made and version != SCHEMA_VERSION:
+            raise StateFileVersionError(
+                f"{self.path} was written by another version of the simulator; delete it to start afresh"
+            )
+        self.connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     @staticmethod
     def _take_lock(path: Path) -> int:

@@ -70,9 +70,8 @@ def test_a_template_may_be_approved_and_then_paused(account: Account, receiver: 
     account.subscribe(receiver)
     account.template("oferta_pause_me")
 
-    values = eventually(
-        lambda: len(found := receiver.values(account.hook, "message_template_status_update")) == 2 and found
-    )
+    eventually(lambda: len(receiver.values(account.hook, "message_template_status_update")) == 2)
+    values = receiver.values(account.hook, "message_template_status_update")
 
     template = {"name": "oferta_pause_me", "language": {"code": "pt_BR"}}
     assert [value["event"] for value in values] == ["APPROVED", "PAUSED"]

@@ -26,6 +26,11 @@ def shape(value: Any) -> Any:
     return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
 
 
+def wait_for_statuses(account: Account, receiver: Receiver, count: int) -> list[dict[str, Any]]:
+    eventually(lambda: len(receiver.statuses(account.hook)) >= count)
+    return receiver.statuses(account.hook)
+
+
 def finish(account: Account) -> dict[str, Any]:
     """The summary, once nothing of this business is under way."""
     path = f"/_admin/accepts/summary?phone_number_id={account.number}"
@@ -49,7 +54,7 @@ def test_a_message_is_sent_delivered_and_read_with_the_opaque_data_each_time(
 
     wamid = account.greet("cmp_7:rcpt_9f3a").json()["messages"][0]["id"]
 
-    statuses = eventually(lambda: len(found := receiver.statuses(account.hook)) == 3 and found)
+    statuses = wait_for_statuses(account, receiver, 3)
     assert [status["status"] for status in statuses] == ["sent", "delivered", "read"]
     assert {status["id"] for status in statuses} == {wamid}
     assert {status["biz_opaque_callback_data"] for status in statuses} == {"cmp_7:rcpt_9f3a"}
@@ -245,7 +250,7 @@ def test_duplicates_come_twice(account: Account, receiver: Receiver) -> None:
 
     account.greet("cmp:1")
 
-    statuses = eventually(lambda: len(found := receiver.statuses(account.hook)) == 6 and found)
+    statuses = wait_for_statuses(account, receiver, 6)
     assert Counter(s["status"] for s in statuses) == {"sent": 2, "delivered": 2, "read": 2}
 
 
@@ -263,7 +268,7 @@ def test_disorder_mixes_the_order_but_not_the_times(account: Account, receiver: 
 
     account.greet("cmp:1")
 
-    statuses = eventually(lambda: len(found := receiver.statuses(account.hook)) == 3 and found)
+    statuses = wait_for_statuses(account, receiver, 3)
     arrival = [RANKS[s["status"]] for s in statuses]
     by_time = sorted(statuses, key=lambda s: int(s["timestamp"]))
     assert arrival != [0, 1, 2]
