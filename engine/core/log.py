@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -128,7 +128,7 @@ def configure_logging(process: str, *, level: str | None = None) -> None:
     )
     pretty = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(_as_json)
-    output = logging.StreamHandler(sys.stderr)
+    output = _CurrentStderr()
     output.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=chain,
@@ -145,6 +145,17 @@ def configure_logging(process: str, *, level: str | None = None) -> None:
     # One line for each request to a provider would name its recipients' paths and drown the rest.
     for name in ("httpx", "httpcore", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _CurrentStderr(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at that moment: test runners and supervisors replace it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
 
 
 class _ProcessName:
