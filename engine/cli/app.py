@@ -8,6 +8,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from engine.cli.accounts import company_app, user_app
 from engine.cli.database import bootstrap, migrate, role_passwords, seed
 from engine.cli.doctor import examine
 from engine.cli.reset import ResetRefused, reset_home
@@ -15,6 +16,7 @@ from engine.cli.supervisor import SupervisorError
 from engine.cli.up import UpError, run_up
 from engine.core.bootstrap import bootstrap_script, database_urls
 from engine.core.errors import MasterIAError
+from engine.core.i18n import choose_locale, say
 from engine.core.log import configure_logging
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, settings
 from engine.embedded import EmbeddedServerError
@@ -35,6 +37,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(company_app, name="company")
+app.add_typer(user_app, name="user")
 
 
 @app.command()
@@ -135,5 +139,15 @@ def main() -> None:
     try:
         app()
     except FORESEEN as error:
-        typer.echo(str(error).strip(), err=True)
+        typer.echo(sentence_of(error), err=True)
         sys.exit(1)
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong, in the terminal's language where it is one of the product's own errors."""
+    if not isinstance(error, MasterIAError):
+        return str(error).strip()
+    locale = choose_locale(os.environ.get("LANG"))
+    if error.fields:
+        return "\n".join(f"{each.field}: {say(each.text, locale, each.values)}" for each in error.fields)
+    return say(error.text, locale, error.values)
