@@ -16,7 +16,7 @@ from engine.api.deps import PLACES
 from engine.api.errors import answer_errors
 from engine.api.middleware import PlainBodies, Telemetry
 from engine.api.openapi import describe
-from engine.api.routes import health
+from engine.api.routes import accounts, health
 from engine.core.db import app_engine
 from engine.core.log import configure_logging
 from engine.core.system import system_engine
@@ -25,7 +25,12 @@ MEBIBYTE = 1024 * 1024
 JSON_LIMIT = 1 * MEBIBYTE  # a route that takes files names its own `max_body_size`
 HOOKS = "/hooks/"
 
-ROUTERS: tuple[APIRouter, ...] = (health.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    accounts.open_router,
+    accounts.secret_router,
+    accounts.router,
+    health.router,
+)
 
 
 def operation_id(route: APIRoute) -> str:

@@ -12,7 +12,7 @@ for routes that wait on a provider or stream: they open short sessions themselve
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -96,6 +96,11 @@ def doing(request: Request, claimed: Claims, _place: Place) -> Iterator[Work]:
         raise
 
 
+def unkeyed(request: Request) -> None:
+    """Overlook an idempotency key: the answer is not to be kept."""
+    request.state.unkeyed = True
+
+
 def _enter(request: Request, session: Session, claimed: AccessClaims) -> Principal:
     principal = principal_of(session, claimed)
     request.state.locale = principal.locale
@@ -140,6 +145,8 @@ class ApiRoute(APIRoute):
     manager; without `Transaction` or `Doing` the caller is checked all the same.
     """
 
+    keeps_answers: ClassVar[bool] = True
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         asked = list(options.pop("dependencies", None) or [])
         least = _least_role(asked, options.get("methods"))
@@ -150,7 +157,11 @@ class ApiRoute(APIRoute):
         super().__init__(
             path,
             endpoint,
-            dependencies=[Depends(guard, scope="function"), *asked],
+            dependencies=[
+                *([] if self.keeps_answers else [Depends(unkeyed)]),
+                Depends(guard, scope="function"),
+                *asked,
+            ],
             openapi_extra=extra,
             **options,
         )
@@ -167,6 +178,12 @@ class ApiRoute(APIRoute):
             return response
 
         return answer_and_keep
+
+
+class SecretRoute(ApiRoute):
+    """A guarded route whose answers are secrets, and so are never kept for a second asking."""
+
+    keeps_answers: ClassVar[bool] = False
 
 
 def _least_role(asked: Iterable[Any], methods: Iterable[str] | None) -> Role:

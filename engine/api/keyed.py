@@ -142,7 +142,7 @@ def watch_body(scope: Scope, receive: Receive, content_type: str) -> Receive:
 def keyed_request(request: Request, user_id: object) -> KeyedRequest | None:
     """The key that a POST brought, with what it stands for; None when there is none."""
     key = request.headers.get(HEADER)
-    if request.method != "POST" or key is None:
+    if request.method != "POST" or key is None or getattr(request.state, "unkeyed", False):
         return None
     digest: BodyDigest = request.state.body_digest
     route = f"POST {request.url.path}?{request.url.query}".rstrip("?")
