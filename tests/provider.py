@@ -36,7 +36,9 @@ def accepted(request: dict[str, Any]) -> Answer:
 
 def graph_error(code: int, status: int = 400) -> Answer:
     """Meta's error body."""
-    return Answer(status, {"error": {"message": f"(#{code}) refused", "type": "OAuthException", "code": code}})
+    return Answer(
+        status, {"error": {"message": f"(#{code}) refused", "type": "OAuthException", "code": code}}
+    )
 
 
 class Provider:

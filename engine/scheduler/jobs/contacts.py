@@ -2,19 +2,20 @@
 
 from sqlalchemy.orm import Session
 
-from engine.contacts.imports.running import due_imports, run_import
+from engine.contacts.imports.run import due_imports, run_import
 from engine.core.db import Work
 from engine.core.ids import TenantId
 from engine.core.system import system_session
 from engine.scheduler.job import Job
 from engine.scheduler.queues import JOBS as SLOW
+from engine.scheduler.shutdown import stopping
 
 
 def _import() -> bool:
     with system_session() as session:
         due = due_imports(session)
-    for tenant_id, import_id in due:
-        run_import(Work(TenantId(tenant_id)), import_id)
+    for waiting in due:
+        run_import(Work(TenantId(waiting.tenant_id)), waiting.import_id, is_stopping=stopping.is_set)
     return bool(due)
 
 

@@ -1,5 +1,6 @@
 """Messaging: what is due is sent, what came in is understood, what a lost worker left is taken over."""
 
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -18,13 +19,15 @@ MONTHS_AHEAD = 3
 JOURNAL_DAYS = 30
 
 
+@cache
+def _dispatcher() -> Dispatcher:
+    """This process's dispatcher: its connections to providers are kept from slice to slice."""
+    return Dispatcher(stop=stopping)
+
+
 def _send() -> bool:
-    dispatcher = Dispatcher(stop=stopping)
-    try:
-        dispatcher.run(SLICE_SECONDS)
-    finally:
-        dispatcher.close()
-    if stopping.is_set():
+    called = _dispatcher().run(SLICE_SECONDS)
+    if stopping.is_set() or not called:
         return False
     with system_session() as session:
         return ledger.is_due(session)
