@@ -24,6 +24,9 @@ MEND_TEMPLATE = N_("Open the template, correct it or choose another, then send a
 
 EXPLANATIONS: Mapping[str, Explanation] = {
     # The connection
+    "not_checked": Explanation(
+        N_("The connection has not been checked yet."), N_("Press Check, and read what WhatsApp answers.")
+    ),
     "token_expired": Explanation(
         N_("The access token has expired or was revoked."),
         N_("Make a new permanent token of a system user in Meta Business, and enter it under Connections."),

@@ -159,7 +159,7 @@ class Channel(TenantTable, Base):
 
 
 class ChannelRoute(Base):
-    """Which tenant and channel a provider's account belongs to; of no tenant, nothing secret, read by intake."""
+    """Which tenant and channel a provider's account belongs to; nothing secret, read by intake as system."""
 
     __tablename__ = "channel_routes"
     __table_args__ = (Index("ix_channel_routes_account", "kind", "account"),)

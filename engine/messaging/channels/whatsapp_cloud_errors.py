@@ -129,6 +129,7 @@ MEANINGS: Mapping[int, Meaning] = {
     2388023: Meaning(Refused, "template_name_in_deletion"),
     2388024: Meaning(Refused, "template_exists"),
     2388039: Meaning(Refused, "template_locked"),
+    2593002: Meaning(Refused, "template_gone"),
     **dict.fromkeys(
         (2388040, 2388047, 2388072, 2388073, 2388293, 2388299), Meaning(Refused, "template_refused")
     ),
