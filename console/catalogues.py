@@ -67,7 +67,11 @@ def read_catalogue(locale: str) -> Catalog:
 def update(locale: str) -> list[MessageId]:
     """Brings one catalogue up to date; gives the messages that still lack words."""
     known = read_catalogue(locale)
-    fresh = Catalog(locale=locale, domain=DOMAIN, project="Master IA", header_comment=HEADER, fuzzy=False)
+    fresh = Catalog(
+        locale=locale, domain=DOMAIN, project="Master IA", version="1", header_comment=HEADER, fuzzy=False,
+        last_translator="Master IA", language_team=locale, msgid_bugs_address="",
+        creation_date=known.creation_date, revision_date=known.creation_date,
+    )  # fmt: skip
     missing: list[MessageId] = []
     for message, places in sorted(used_messages().items(), key=lambda one: str(one[0])):
         before = known.get(message[0] if isinstance(message, tuple) else message)

@@ -1,4 +1,4 @@
-"""Words a person reads: where they are marked, how they are translated, and how figures and times are written.
+"""Words a person reads: where they are marked, how they are translated, and how figures are written.
 
 Message ids are English. The catalogues are the `.po` files beside this module, compiled in memory at the
 first use. Gaps are named, `{name}`; a plural has its number in `{n}`.
@@ -6,17 +6,13 @@ first use. Gaps are named, `{name}`; a plural has its number in `{n}`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from babel import Locale
-from babel.dates import format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_decimal
 from babel.support import Translations
 
 LOCALE_DIR = Path(__file__).parent / "locale"
@@ -43,7 +39,7 @@ def catalogue(locale: str) -> Translations:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Speaks one language in one time zone: `words("Hello {name}", name=…)`, `words.plural(…)`, figures, times."""
+    """Speaks one language in one time zone: `words("Hello {name}", name=…)`, `words.plural(…)`, figures."""
 
     locale: str = DEFAULT_LOCALE
     time_zone: str = "UTC"
@@ -61,10 +57,6 @@ class Words:
         """The singular or plural, as the language has it for `n`; `{n}` is written as people write figures."""
         return self._told.ngettext(one, other, n).format(n=self.number(n), **gaps)
 
-    def knows(self, message: str) -> bool:
-        """Whether the catalogue has a translation of its own."""
-        return self._told.gettext(message) != message
-
     @property
     def tag(self) -> str:
         """The language as browsers and HTTP want it: `pt-BR`."""
@@ -73,30 +65,6 @@ class Words:
     def number(self, value: float) -> str:
         """A figure with the thousands parted."""
         return format_decimal(value, locale=self.locale)
-
-    def percent(self, value: float, digits: int = 1) -> str:
-        """A ratio of 0 to 1 as percent."""
-        return format_percent(value, format=f"0.{'0' * digits}%" if digits else "0%", locale=self.locale)
-
-    def at(self, instant: datetime, form: str = "short") -> str:
-        """An instant in the company's time zone."""
-        return format_datetime(
-            instant, form, tzinfo=ZoneInfo(self.time_zone), locale=Locale.parse(self.locale)
-        )
-
-    def duration(self, seconds: float) -> str:
-        """A span in the two largest units that matter: `3 min`, `1 h 20 min`."""
-        whole = max(0, round(seconds))
-        if whole < 60:
-            return self("{n} s", n=whole)
-        if whole < 3600:
-            return self("{n} min", n=round(whole / 60))
-        hours, minutes = divmod(round(whole / 60), 60)
-        return (
-            self("{hours} h {minutes} min", hours=hours, minutes=minutes)
-            if minutes
-            else self("{n} h", n=hours)
-        )
 
 
 def choose_locale(user: str | None = None, cookie: str | None = None, accept_language: str = "") -> str:

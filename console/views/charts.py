@@ -23,9 +23,9 @@ from console.theme import LIGHT
 from engine.client.answers import Series
 
 LINES = (
-    ("sent", N_("Sent"), LIGHT["series-1"]),
-    ("read", N_("Read"), LIGHT["series-2"]),
-    ("received", N_("Received"), LIGHT["series-4"]),
+    ("sent", N_("Messages sent"), LIGHT["series-1"]),
+    ("read", N_("Messages read"), LIGHT["series-2"]),
+    ("received", N_("Messages received"), LIGHT["series-4"]),
 )
 CUMULATED = ("sent", "delivered", "read", "failed", "received")
 

@@ -31,7 +31,7 @@ class NewConnection(View):
             {"name": "name", "kind": "text", "label": _("Name"), "required": True,
              "placeholder": _("e.g. Sales"), "help": _("Only your team sees it.")},
             {"name": "environment", "kind": "radio", "label": _("Environment"), "options": [
-                {"value": "live", "label": _("Live"), "hint": _("A real number. Messages reach real people.")},
+                {"value": "live", "label": _("Production"), "hint": _("A real number. Messages reach real people.")},
                 {"value": "sandbox", "label": _("Sandbox"),
                  "hint": _("The built-in simulator answers as phones would. Nothing leaves this server.")},
             ]},

@@ -16,7 +16,7 @@ STATUSES = {
     "attention": (N_("Needs attention"), "danger"),
     "paused": (N_("Paused"), "warning"),
 }
-ENVIRONMENTS = {"live": N_("Live"), "sandbox": N_("Sandbox")}
+ENVIRONMENTS = {"live": N_("Production"), "sandbox": N_("Sandbox")}
 QUALITIES = {
     "GREEN": (N_("High"), "success"),
     "YELLOW": (N_("Medium"), "warning"),

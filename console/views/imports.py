@@ -61,7 +61,7 @@ class ImportList(View):
                 {"key": "progress", "label": _("Progress"), "kind": "progress"},
                 {"key": "created", "label": _("New"), "kind": "number"},
                 {"key": "updated", "label": _("Updated"), "kind": "number"},
-                {"key": "rejected", "label": _("Rejected"), "kind": "number"},
+                {"key": "rejected", "label": _("Not taken"), "kind": "number"},
                 {"key": "at", "label": _("Date"), "kind": "ago"},
             ],
             searchable=False,
