@@ -231,13 +231,19 @@ def _intake() -> None:
     op.execute(
         """create table webhook_journal (
             id uuid not null, channel_id uuid not null, tenant_id uuid, received_at timestamptz not null default now(),
-            body bytea not null, status text not null default 'pending', tries integer not null default 0,
+            body bytea not null, digest bytea not null, status text not null default 'pending', tries integer not null default 0,
             due_at timestamptz not null default now(), lease_until timestamptz, error text, applied_at timestamptz,
             constraint pk_webhook_journal primary key (id),
+            constraint uq_webhook_journal_body unique (channel_id, digest),
             constraint ck_webhook_journal_status check (status in ('pending', 'applied', 'quarantined', 'failed')))"""
     )
     op.execute(
-        "create index ix_webhook_journal_pending on webhook_journal (due_at, id) where status = 'pending'"
+        """create index ix_webhook_journal_pending on webhook_journal (channel_id, due_at, id)
+           where status = 'pending'"""
+    )
+    op.execute(
+        """create index ix_webhook_journal_received on webhook_journal (received_at)
+           where status <> 'pending'"""
     )
     _run(system_only("webhook_journal"))
     op.execute(

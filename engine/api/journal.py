@@ -7,6 +7,7 @@ been drained: webhooks reach the database in the order in which they came.
 
 import asyncio
 import contextlib
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -32,9 +33,9 @@ DRAIN_FILES = 50  # per turn: new arrivals wait no longer than this takes
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _INSERT = """
-insert into webhook_journal (id, channel_id, tenant_id, received_at, body)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[])
-on conflict (id) do nothing
+insert into webhook_journal (id, channel_id, tenant_id, received_at, body, digest)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[], $6::bytea[])
+on conflict do nothing
 """
 
 # Skips a channel that somebody is changing: the next webhook touches it again.
@@ -166,7 +167,17 @@ class Journal:
     async def _insert(self, hooks: Iterable[Hook]) -> None:
         if self._connection is None:
             raise ConnectionError
-        rows = [(hook.id, hook.channel_id, hook.tenant_id, hook.received_at, hook.body) for hook in hooks]
+        rows = [
+            (
+                hook.id,
+                hook.channel_id,
+                hook.tenant_id,
+                hook.received_at,
+                hook.body,
+                hashlib.sha256(hook.body).digest(),
+            )
+            for hook in hooks
+        ]
         await self._connection.execute(_INSERT, *zip(*rows, strict=True), timeout=COMMIT_SECONDS)
 
     def _note(self, hooks: Iterable[Hook]) -> None:

@@ -427,12 +427,24 @@ class Activity(Base):
 
 
 class JournalEntry(Base):
-    """One webhook body as it came, verified, before it is understood; of no tenant, system role only."""
+    """One webhook body as it came, verified, before it is understood; of no tenant, system role only.
+
+    `digest` is the SHA-256 of the body: the same body sent again to the same channel is not kept twice.
+    """
 
     __tablename__ = "webhook_journal"
     __table_args__ = (
         CheckConstraint("status in ('pending', 'applied', 'quarantined', 'failed')", name="status"),
-        Index("ix_webhook_journal_pending", "due_at", "id", postgresql_where=text("status = 'pending'")),
+        UniqueConstraint("channel_id", "digest", name="uq_webhook_journal_body"),
+        # Channel first: each is understood in order by one worker, and one with much to do hides no other.
+        Index(
+            "ix_webhook_journal_pending",
+            "channel_id",
+            "due_at",
+            "id",
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index("ix_webhook_journal_received", "received_at", postgresql_where=text("status <> 'pending'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -440,6 +452,7 @@ class JournalEntry(Base):
     tenant_id: Mapped[UUID | None]
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
     status: Mapped[str] = mapped_column(server_default="pending")
     tries: Mapped[int] = mapped_column(server_default="0")
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
