@@ -46,7 +46,7 @@ class Form(Component):
         "add_tag": N_("Add “{text}”"),
         "remove_tag": N_("Remove {text}"),
         "tags.placeholder": N_("Type and press Enter"),
-        "time_zone": N_("Time of {zone}"),
+        "time_zone": N_("Time zone: {zone}"),
         "drop": N_("Drop a file here or choose one"),
         "drop.active": N_("Drop it here"),
         "drop.limit": N_("up to {size}"),

@@ -34,7 +34,7 @@ function Tabs({model}) {
 
 function Page({model}) {
   const items = model.get_child("items"), layout = useParam(model, "layout"), hidden = useParam(model, "hidden"), narrow = useParam(model, "narrow")
-  return <div className={"k page" + (narrow ? " narrow" : "") + (layout.some(s => s.fill) ? " fills" : "")}>
+  return <div className={"k sheet" + (narrow ? " narrow" : "") + (layout.some(s => s.fill) ? " fills" : "")}>
     <Heading model={model}/><Tabs model={model}/>
     <div className="grid">{items.map((item, i) => {
       const s = layout[i] ?? {}

@@ -10,7 +10,7 @@ function Stepper({model}) {
   const go = key => { setCurrent(key); send("step", {key}) }
   return <nav className="k" aria-label={t("steps")}>
     <p className="sr" aria-live="polite">{t("position", {n: at + 1, total: steps.length})}</p>
-    <ol>{steps.map((s, i) => <li key={s.key} className={s.state ?? "todo"}>
+    <ol>{steps.map((s, i) => <li key={s.key} data-state={s.state ?? "todo"}>
       <button type="button" aria-current={i === at ? "step" : undefined} disabled={!reachable(i)} onClick={() => go(s.key)}>
         <span className="no">{s.state === "error" ? <Icon name="AlertTriangle" size={13}/> : s.state === "done" && i !== at ? <Icon name="Check" size={14} strokeWidth={2.6}/> : i + 1}</span>
         <span className="tx"><b>{s.label}</b>{s.text && <small>{s.text}</small>}</span>

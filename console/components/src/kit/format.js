@@ -21,7 +21,7 @@ function build(locale, timeZone, currency) {
   const relative = memo(`r|${locale}`, () => new Intl.RelativeTimeFormat(locale, {numeric: "auto", style: "short"}))
   const plurals = memo(`p|${locale}`, () => new Intl.PluralRules(locale))
   const unit = (n, name, digits = 0) =>
-    number(`u${name}${digits}`, {style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits}).format(n)
+    number(`u${name}${digits}`, {style: "unit", unit: name, unitDisplay: "narrow", maximumFractionDigits: digits}).format(n)
   const known = v => v !== null && v !== undefined && !Number.isNaN(v)
 
   const f = {
