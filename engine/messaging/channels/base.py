@@ -137,6 +137,8 @@ class TemplateNotice:
     reason: str | None = None
     quality: str | None = None
     category: str | None = None
+    name: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

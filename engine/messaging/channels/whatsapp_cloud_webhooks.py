@@ -284,6 +284,28 @@ def _identity_update(item: Item, value: Value) -> InboundEvent:
     return IdentityNotice(value.number(), previous, current, _instant(item["timestamp"]))
 
 
+def _notice(
+    value: Item,
+    portfolio: str,
+    *,
+    status: TemplateStatus | None = None,
+    reason: str | None = None,
+    quality: str | None = None,
+    category: str | None = None,
+) -> TemplateNotice:
+    return TemplateNotice(
+        account=None,
+        portfolio=portfolio,
+        provider_template_id=_template_id(value),
+        status=status,
+        reason=reason,
+        quality=quality,
+        category=category,
+        name=word(value.get("message_template_name")),
+        language=word(value.get("message_template_language")),
+    )
+
+
 def _template_status(value: Item, portfolio: str) -> InboundEvent:
     event = str(value["event"]).upper()
     status = TEMPLATE_STATUSES.get(event)
@@ -295,12 +317,12 @@ def _template_status(value: Item, portfolio: str) -> InboundEvent:
         reason = None
     elif reason is None or reason == "NONE":
         reason = word(part(value.get("other_info")).get("title")) or event
-    return TemplateNotice(None, portfolio, _template_id(value), status=status, reason=reason)
+    return _notice(value, portfolio, status=status, reason=reason)
 
 
 def _template_quality(value: Item, portfolio: str) -> InboundEvent:
     quality = quality_in(value["new_quality_score"])
-    return TemplateNotice(None, portfolio, _template_id(value), quality=quality or "UNKNOWN")
+    return _notice(value, portfolio, quality=quality or "UNKNOWN")
 
 
 def _template_category(value: Item, portfolio: str) -> InboundEvent:
@@ -313,11 +335,11 @@ def _template_category(value: Item, portfolio: str) -> InboundEvent:
         )
     if category is None:
         raise KeyError("new_category")
-    return TemplateNotice(None, portfolio, _template_id(value), category=category.upper())
+    return _notice(value, portfolio, category=category.upper())
 
 
 def _template_components(value: Item, portfolio: str) -> InboundEvent:
-    return TemplateNotice(None, portfolio, _template_id(value), reason="COMPONENTS_CHANGED")
+    return _notice(value, portfolio, reason="COMPONENTS_CHANGED")
 
 
 TEMPLATE_FIELDS: Mapping[str, Callable[[Item, str], InboundEvent]] = {
