@@ -179,7 +179,7 @@ def _reply_content(world: World, number: Number, sent: Sent) -> Payload:
 
 def _choices(world: World, number: Number, sent: Sent) -> list[Payload]:
     """The buttons a person can press on this message, as the answers they give."""
-    if sent.body is None:
+    if sent.body is None or not sent.scenario.validate:
         return []
     if sent.kind == "interactive":
         return _interactive_choices(sent.body["interactive"])

@@ -63,6 +63,18 @@ class Scenario:
     down_share: float = 0.0  # every call: half cut without an answer, half 500
     token_expired: bool = False
 
+    @property
+    def has_chance(self) -> bool:
+        """Whether any answer or fate is left to chance."""
+        return bool(
+            self.refusals
+            or self.failures
+            or self.accept_then_timeout
+            or self.accept_then_error
+            or self.accept_then_reset
+            or self.answer_after[1]
+        )
+
 
 _QUICK = Scenario(
     name="quick",

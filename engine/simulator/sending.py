@@ -179,7 +179,7 @@ def _recipient(simulator: Simulator, number: Number, body: Mapping[str, Any]) ->
         wa_id = people.wa_id_of(str(to), number.digits)
         if wa_id is None:
             raise GraphError(131009, "Parameter 'to' is not a valid phone number.")
-        if to == "+" + number.digits:
+        if number.digits in (wa_id, people.digits_of(str(to))):
             raise GraphError(131021)
         return Recipient(str(to), wa_id, wa_id, by_user_id=False)
     user_id = body.get("recipient")
@@ -257,7 +257,7 @@ def _fate(simulator: Simulator, scenario: Scenario, key: str) -> tuple[str, floa
 
     A refused message that comes again throws anew, or a retry would meet its refusal for ever.
     """
-    if not scenario.webhooks and not scenario.refusals and not scenario.accept_then_timeout:
+    if not scenario.has_chance:
         return "answered", 0.0, None
     tries = simulator.refused.get(key, 0)
     figures = throw(scenario.seed, f"answer:{tries}:{key}")

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+PROGRESS_EVERY = 0.1  # seconds
 CHECKPOINT_EVERY = 1.0  # seconds
 CHECKPOINT_ABOVE = 8_000_000  # bytes of write-ahead log
 Value = str | int | float | bytes | None
@@ -83,8 +84,10 @@ class Store:
             0
         ]
         self._accepts: list[tuple[Value, ...]] = []
-        self._progress: list[tuple[int, int, int]] = []
         self._statements: list[tuple[str, Sequence[Value]]] = []
+        self._progress: dict[int, tuple[int, int]] = {}
+        self._later: list[tuple[str, Sequence[Value]]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._commit: asyncio.Future[None] | None = None
 
     def _check_version(self) -> None:
@@ -108,7 +111,7 @@ class Store:
 
     def close(self) -> None:
         """Writes what waits and lets the file go."""
-        self._flush()
+        self._flush_progress()
         self.connection.execute("pragma wal_checkpoint(truncate)")
         self.connection.close()
         os.close(self._lock)
@@ -129,9 +132,30 @@ class Store:
         return self._soon()
 
     def note_progress(self, sequence: int, *, acked: int = 0, dropped: int = 0) -> None:
-        """Remembers which updates of a message reached their receiver, with the next commit."""
-        self._progress.append((acked, dropped, sequence))
-        self._soon()
+        """Remembers which updates of a message reached their receiver.
+
+        Written a little later, many together: rows are wide and an update lost is only posted again.
+        """
+        before = self._progress.get(sequence, (0, 0))
+        self._progress[sequence] = (before[0] | acked, before[1] | dropped)
+        self._set_timer()
+
+    def write_later(self, statement: str, values: Sequence[Value] = ()) -> None:
+        """Runs a statement with the progress that waits: for what may be lost with the process."""
+        self._later.append((statement, values))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY, self._flush_progress)
+
+    def _flush_progress(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._statements += self._later
+        self._later = []
+        self._flush()
 
     def write(self, statement: str, values: Sequence[Value] = ()) -> asyncio.Future[None]:
         """Runs a statement with the next commit; the future is done once it is committed."""
@@ -140,7 +164,7 @@ class Store:
 
     def wipe_log(self) -> None:
         """Empties the log and all that hangs on it; ids made before are forgotten."""
-        self._flush()
+        self._flush_progress()
         self.connection.executescript(WIPE)
         self.salt = self._new_salt()
         self.sequence = 0
@@ -154,9 +178,13 @@ class Store:
         return self._commit
 
     def _flush(self) -> None:
-        accepts, progress, statements = self._accepts, self._progress, self._statements
         commit, self._commit = self._commit, None
-        self._accepts, self._progress, self._statements = [], [], []
+        accepts, statements = self._accepts, self._statements
+        self._accepts, self._statements = [], []
+        progress: list[tuple[int, int, int]] = []
+        if self._timer is None:
+            progress = [(acked, dropped, sequence) for sequence, (acked, dropped) in self._progress.items()]
+            self._progress = {}
         if not accepts and not progress and not statements:
             return
         error: sqlite3.Error | None = None

@@ -156,7 +156,7 @@ def _check_header(component: Mapping[str, Any], named: bool, handles: frozenset[
             if isinstance(component.get("example"), dict)
             else None
         )
-        if not isinstance(given, list) or not given or given[0] not in handles:
+        if not isinstance(given, list) or not given or str(given[0]) not in handles:
             raise _bad(
                 2388273,
                 "Media sample missing",

@@ -125,6 +125,7 @@ class Courier:
                     endpoint = self._endpoints[route] = Endpoint(*route)
                 endpoint.waiting.append(update)
                 touched[route] = endpoint
+        self._save_tallies()
         for endpoint in touched.values():
             self._pump(endpoint)
 
@@ -180,6 +181,7 @@ class Courier:
             endpoint.under_way -= 1
         for update in batch:
             self._settle(update, taken)
+        self._save_tallies()
         self._pump(endpoint)
 
     def _settle(self, update: Update, taken: bool) -> None:
@@ -190,7 +192,7 @@ class Courier:
         if isinstance(update, StatusUpdate):
             self._store.note_progress(update.sent.sequence, acked=int(update.event))
         else:
-            self._store.write("delete from notices where id = ?", (update.id,))
+            self._store.write_later("delete from notices where id = ?", (update.id,))
 
     def _try_again(self, update: Update) -> None:
         now = time.time()
@@ -206,26 +208,22 @@ class Courier:
         if isinstance(update, StatusUpdate):
             self._store.note_progress(update.sent.sequence, dropped=int(update.event))
         else:
-            self._store.write("delete from notices where id = ?", (update.id,))
+            self._store.write_later("delete from notices where id = ?", (update.id,))
 
     def _count(self, update: Update, field: str) -> None:
-        """Counts an update; the figures are stored once per turn of the loop."""
-        key = (
-            update.sent.number_id if isinstance(update, StatusUpdate) else update.number_id or "",
-            kind_of(update),
-        )
+        number_id = update.sent.number_id if isinstance(update, StatusUpdate) else update.number_id or ""
+        key = (number_id, kind_of(update))
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
         setattr(tally, field, getattr(tally, field) + 1)
-        if not self._uncounted:
-            asyncio.get_running_loop().call_soon(self._save_tallies)
         self._uncounted.add(key)
 
     def _save_tallies(self) -> None:
+        """Stores the figures that changed."""
         for key in self._uncounted & self.tallies.keys():
             tally = self.tallies[key]
-            self._store.write(
+            self._store.write_later(
                 "insert or replace into tallies values (?, ?, ?, ?, ?, ?)",
                 (*key, tally.emitted, tally.acknowledged, tally.unrouted, tally.given_up),
             )
