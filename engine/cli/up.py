@@ -167,7 +167,7 @@ def _welcome(given: Settings, seconds: float) -> str:
         f"Master IA is ready ({seconds:.0f} s).",
         "",
         f"  Console     http://127.0.0.1:{given.console_port}",
-        f"  API         {given.api_url}/docs",
+        f"  API         {given.api_url}/openapi.json",
         f"  Simulator   {given.simulator_url}",
     ]
     if not given.is_production:
