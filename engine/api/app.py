@@ -5,15 +5,18 @@ FastAPI. A new domain adds its router to `ROUTERS`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from engine.api.deps import PLACES
 from engine.api.errors import answer_errors
+from engine.api.intake import PREFIX as HOOKS
+from engine.api.intake import Intake
 from engine.api.middleware import PlainBodies, Telemetry
 from engine.api.openapi import describe
 from engine.api.routes import accounts, health
@@ -23,7 +26,6 @@ from engine.core.system import system_engine
 
 MEBIBYTE = 1024 * 1024
 JSON_LIMIT = 1 * MEBIBYTE  # a route that takes files names its own `max_body_size`
-HOOKS = "/hooks/"
 
 ROUTERS: tuple[APIRouter, ...] = (
     accounts.open_router,
@@ -38,17 +40,20 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-@asynccontextmanager
-async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
-    """What stands while the application serves."""
-    configure_logging("api")
-    yield
-    for engine in (app_engine, system_engine):
-        if engine.cache_info().currsize:
-            engine().dispose()
+class Hooks(Protocol):
+    """The webhooks' door: an ASGI application that is started and stopped with ours."""
+
+    async def start(self) -> None:
+        """Begin to take webhooks."""
+
+    async def stop(self) -> None:
+        """Make durable what was taken, then end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
 
 
-def build_api() -> FastAPI:
+def build_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
     """The API without the webhooks' door."""
     api = FastAPI(
         title="Master IA",
@@ -68,18 +73,31 @@ def build_api() -> FastAPI:
 
 
 class Front:
-    """Parts webhooks from the rest; the lifespan is FastAPI's."""
+    """Parts webhooks from the rest, and has both live as long as the application serves."""
 
-    def __init__(self, api: FastAPI, hooks: ASGIApp | None = None) -> None:
-        self.api = api
-        self.framed = Telemetry(PlainBodies(api))
+    def __init__(self, hooks: Hooks) -> None:
         self.hooks = hooks
+        self.api = build_api(self.lifespan)
+        self.framed = Telemetry(PlainBodies(self.api))
+
+    @asynccontextmanager
+    async def lifespan(self, _api: FastAPI) -> AsyncIterator[None]:
+        """What stands while the application serves."""
+        configure_logging("api")
+        await self.hooks.start()
+        try:
+            yield
+        finally:
+            await self.hooks.stop()
+            for engine in (app_engine, system_engine):
+                if engine.cache_info().currsize:
+                    engine().dispose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.hooks is not None and scope["path"].startswith(HOOKS):
+        if scope["type"] == "http" and scope["path"].startswith(HOOKS):
             await self.hooks(scope, receive, send)
         else:
             await self.framed(scope, receive, send)
 
 
-app = Front(build_api())
+app = Front(Intake())

@@ -12,7 +12,8 @@ import uvicorn
 
 from engine.accounts.models import Role
 from engine.accounts.service import add_member, create_company, create_user
-from engine.api.app import Front, build_api
+from engine.api.app import Front
+from engine.api.intake import Intake
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.system import system_session
 
@@ -100,7 +101,7 @@ def serve(app: Front) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def base_url(migrated: tuple[str, ...], valkey_url: str) -> Iterator[str]:
     """The address of the API."""
-    yield from serve(Front(build_api()))
+    yield from serve(Front(Intake()))
 
 
 @pytest.fixture

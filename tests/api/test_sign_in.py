@@ -57,7 +57,7 @@ def test_a_wrong_password_and_an_unknown_person_are_told_the_same(world: World) 
     assert told[0]["code"] == "wrong_credentials"
 
 
-def test_twenty_wrong_passwords_are_slowed_down_and_then_the_right_one_is_taken_elsewhere(
+def test_twenty_wrong_passwords_are_slowed_down_by_seconds(
     world: World,
 ) -> None:
     person = world.person("ana@aurora.example", (world.company(), Role.OWNER))
