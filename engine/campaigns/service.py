@@ -133,7 +133,7 @@ def preview_audience(
     channel, template = _channel(session, channel_id), get_template(session, template_id)
     check_audience(session, audience)
     sources = check_sources(template, variables, complete=False)
-    blast = Blast(audience, channel.portfolio, template.category == "MARKETING", sql_params(sources))
+    blast = Blast(audience, channel.portfolio, template.category == "MARKETING", sql_params(sources, alias="page"))
     return template, preview(session, blast)
 
 
@@ -296,7 +296,7 @@ def blast_of(session: Session, campaign: Campaign) -> Blast:
         select(TemplateSnapshot).where(TemplateSnapshot.id == campaign.snapshot_id)
     ).one()
     channel = _channel(session, campaign.channel_id)
-    params = sql_params(snapshot.variables)
+    params = sql_params(snapshot.variables, alias="page")
     return Blast(campaign.audience, channel.portfolio, snapshot.category == "MARKETING", params)
 
 
