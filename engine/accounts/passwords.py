@@ -164,7 +164,7 @@ def _is_common(password: str) -> bool:
     low = password.lower()
     bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", low)
     letters = re.sub(r"[\W_]+", "", low)
-    swapped = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", low.translate(SWAPS))
+    swapped = bare.translate(SWAPS)
     return (
         not bare.strip()  # digits and signs only: dates, phone numbers, telephone patterns
         or len(set(low)) <= 4
