@@ -19,7 +19,7 @@ from engine.api.intake import PREFIX as HOOKS
 from engine.api.intake import Intake
 from engine.api.middleware import PlainBodies, Telemetry
 from engine.api.openapi import describe
-from engine.api.routes import accounts, health
+from engine.api.routes import accounts, channels, health, templates
 from engine.core.db import app_engine
 from engine.core.log import configure_logging
 from engine.core.system import system_engine
@@ -31,6 +31,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.open_router,
     accounts.secret_router,
     accounts.router,
+    channels.router,
+    templates.router,
     health.router,
 )
 

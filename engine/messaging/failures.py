@@ -185,3 +185,55 @@ EXPLANATIONS: Mapping[str, Explanation] = {
 def explain(code: str | None) -> Explanation:
     """What to say of a failure code; a code that nobody wrote a text for is told as plainly refused."""
     return EXPLANATIONS.get(code or "refused", EXPLANATIONS["refused"])
+
+
+REASON = N_("WhatsApp's reason: %(reason)s")
+WAIT_FOR_WHATSAPP = N_("Wait for WhatsApp's word, or synchronise the templates.")
+
+# What Meta says of a template's state (rejected_reason, and other_info of its webhook, September 2026).
+TEMPLATE_REASONS: Mapping[str, Explanation] = {
+    "ABUSIVE_CONTENT": Explanation(
+        N_("WhatsApp found the content abusive or against its policy."), MEND_TEMPLATE
+    ),
+    "INCORRECT_CATEGORY": Explanation(
+        N_("The category does not fit the text."),
+        N_("Choose the category that WhatsApp asks for, and submit again."),
+    ),
+    "INVALID_FORMAT": Explanation(
+        N_("The form does not fit: variables, examples or special signs."), MEND_TEMPLATE
+    ),
+    "PROMOTIONAL": Explanation(
+        N_("The text is marketing, and was submitted as something else."),
+        N_("Submit it in the category MARKETING."),
+    ),
+    "SCAM": Explanation(N_("WhatsApp took the text for a fraud attempt."), MEND_TEMPLATE),
+    "TAG_CONTENT_MISMATCH": Explanation(
+        N_("The language or category does not fit the content."), MEND_TEMPLATE
+    ),
+    "CATEGORY_NOT_AVAILABLE": Explanation(N_("This category is not available to the account."), ASK_WHATSAPP),
+    "FIRST_PAUSE": Explanation(
+        N_("Paused for three hours: people blocked or reported it."), EXPLANATIONS["template_paused"].action
+    ),
+    "SECOND_PAUSE": Explanation(
+        N_("Paused for six hours: people blocked or reported it again."),
+        EXPLANATIONS["template_paused"].action,
+    ),
+    "RATE_LIMITING_PAUSE": Explanation(
+        N_("Paused while WhatsApp looks how its first messages are received."),
+        N_("End the pause in WhatsApp Manager once you have looked at the text."),
+    ),
+    "FLAGGED": Explanation(
+        N_("WhatsApp warns that the template's quality is low."), EXPLANATIONS["template_paused"].action
+    ),
+    "COMPONENTS_CHANGED": Explanation(
+        N_("The text was changed in WhatsApp Manager."), N_("Synchronise the templates to see the new text.")
+    ),
+    "PENDING_DELETION": Explanation(N_("The template is being deleted at WhatsApp."), WAIT_FOR_WHATSAPP),
+    "DELETED": Explanation(N_("The template was deleted at WhatsApp."), WAIT_FOR_WHATSAPP),
+}
+
+
+def explain_template_reason(reason: str) -> Explanation:
+    """What to say of a template's reason, ours or the provider's; fill `reason` into the text."""
+    known = TEMPLATE_REASONS.get(reason) or EXPLANATIONS.get(reason)
+    return known or Explanation(REASON, WAIT_FOR_WHATSAPP)
