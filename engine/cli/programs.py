@@ -10,6 +10,7 @@ from engine.core.settings import Settings
 from engine.embedded import Server
 
 LOOPBACK = "127.0.0.1"
+WORK_STEADY_SECONDS = 4  # nobody can ask a worker by HTTP; what is wrong in its code shows within this time
 
 
 class Group(StrEnum):
@@ -30,6 +31,7 @@ class Program:
     command: tuple[str, ...]
     stop_seconds: int  # after which it is killed
     stop_signal: Signals = Signals.SIGTERM
+    steady_seconds: int = 1  # up for so long, it counts as running; a door is asked besides
     health_url: str | None = None
     user: str | None = None
     directory: Path | None = None
@@ -94,6 +96,7 @@ def work(given: Settings) -> tuple[Program, ...]:
                 *("--without-gossip", "--without-mingle"),
             ),
             stop_seconds=10,
+            steady_seconds=WORK_STEADY_SECONDS,
         )
 
     schedule = given.home / "run" / "beat-schedule"
@@ -105,6 +108,7 @@ def work(given: Settings) -> tuple[Program, ...]:
             *("--schedule", str(schedule), "--pidfile="),
         ),
         stop_seconds=5,
+        steady_seconds=WORK_STEADY_SECONDS,
     )
     return (worker("send", 2), worker("events", 2), worker("jobs", 1), beat)
 

@@ -160,7 +160,7 @@ def _program_section(logs: Path, program: Program) -> str:
         {as_user}
         autostart = false
         autorestart = true
-        startsecs = 1
+        startsecs = {program.steady_seconds}
         startretries = {UNLIMITED_RETRIES if program.group in (Group.POSTGRES, Group.VALKEY) else 3}
         stopsignal = {program.stop_signal.name.removeprefix("SIG")}
         stopwaitsecs = {program.stop_seconds}
