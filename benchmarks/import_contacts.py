@@ -24,8 +24,9 @@ sys.path.insert(0, str(ROOT))
 from alembic import command  # noqa: E402 - the checkout comes first
 from alembic.config import Config  # noqa: E402
 
+from engine.contacts.consent import GivenConsent  # noqa: E402
 from engine.contacts.imports.run import run_import  # noqa: E402
-from engine.contacts.imports.service import create_import, get_import, keep_file  # noqa: E402
+from engine.contacts.imports.service import create_import, get_import, keep_file, look_at  # noqa: E402
 from engine.core.db import Work, tenant_session  # noqa: E402
 from engine.core.ids import TenantId, uuid7  # noqa: E402
 from engine.core.settings import settings  # noqa: E402
@@ -114,10 +115,13 @@ def work_on(tenant_id: str, import_id: str) -> None:
 def measure(label: str, tenant_id: TenantId, path: Path) -> None:
     """Import the file once and print what it took."""
     with path.open("rb") as file:
+        recognised = look_at(file, region="BR")
         kept = keep_file(tenant_id, file)
     with tenant_session(tenant_id) as session:
-        consent = {"purpose": "marketing", "source": "benchmark"}
-        row = create_import(session, kept, filename=path.name, tags=["importados"], consent=consent)
+        consent = GivenConsent(source="benchmark")
+        row = create_import(
+            session, kept, recognised, filename=path.name, tags=["importados"], consent=consent
+        )
     began = time.monotonic()
     worker = subprocess.run(
         [sys.executable, __file__, "--worker", str(tenant_id), str(row.id)],

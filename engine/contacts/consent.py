@@ -5,6 +5,7 @@ number takes it back, only `set_consent` with a new word of theirs.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +24,15 @@ from engine.core.ids import uuid7
 
 PURPOSES: Final = (MARKETING,)
 SOURCE_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """What a new person said, and where: `source` is the proof."""
+
+    source: str
+    purpose: str = MARKETING
+    state: ConsentState = ConsentState.GRANTED
 
 
 def set_consent(

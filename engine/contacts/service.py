@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.contacts.consent import (
+    GivenConsent,
     carry_opt_out,
     check_consent,
     log_consent,
@@ -22,7 +23,6 @@ from engine.contacts.consent import (
 from engine.contacts.events import contact_changed, contact_deleted
 from engine.contacts.identities import Identity, phone_identity
 from engine.contacts.models import (
-    MARKETING,
     ConsentState,
     Contact,
     ContactField,
@@ -58,15 +58,6 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
-
-
-@dataclass(frozen=True, slots=True)
-class GivenConsent:
-    """What a new contact said, and where."""
-
-    source: str
-    purpose: str = MARKETING
-    state: ConsentState = ConsentState.GRANTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,15 +59,15 @@ select %s, contact_id from import_batch order by contact_id on conflict do nothi
 """
 # Who opted out stays opted out. The log gets a word for each whose consent counts, once in an import.
 GRANT = """
-with agreeing as (
-    update contacts c set marketing_consent = 'granted'
-    from import_batch b
-    where c.id = b.contact_id and not b.is_new and b.contact_id = any(%(touched)s)
-      and c.marketing_consent <> 'withdrawn'
-    returning c.id, b.consent_id)
+update contacts c set marketing_consent = 'granted'
+from import_batch b where c.id = b.contact_id and not b.is_new and c.marketing_consent = 'none'
+"""
+LOG_GRANTS = """
 insert into consents (id, contact_id, purpose, state, source, recorded_by)
-select consent_id, id, %(purpose)s, 'granted', %(source)s, %(recorded_by)s
-from (table agreeing union all select contact_id, consent_id from import_batch where is_new and not suppressed) said
+select b.consent_id, c.id, %(purpose)s, 'granted', %(source)s, %(recorded_by)s
+from import_batch b join contacts c on c.id = b.contact_id
+where c.marketing_consent = 'granted' and b.contact_id = any(%(touched)s)
+order by b.consent_id
 """
 INSERT_REJECTS = """
 insert into import_rejects (id, import_id, line, cells, reason)
@@ -132,8 +132,9 @@ def write_batch(session: Session, batch: Batch, marks: Marks) -> Written:
         cursor.execute(INSERT_TOUCHED, (marks.import_id,))
         touched = [row[0] for row in cursor.fetchall()]
         if marks.consent_source is not None:
+            cursor.execute(GRANT)
             cursor.execute(
-                GRANT,
+                LOG_GRANTS,
                 {
                     "touched": touched,
                     "purpose": MARKETING,

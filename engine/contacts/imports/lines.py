@@ -8,14 +8,14 @@ reading goes on with the next one.
 import csv
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 MAX_LINE = 65_536
 MAX_LINES_IN_RECORD = 100
 
 
-def decoded_lines(file: BinaryIO, encoding: str) -> Iterator[str]:
+def decoded_lines(file: BinaryIO, encoding: str) -> Generator[str, None, None]:
     """The lines of a file with their ends; what a line has beyond 65,536 signs is dropped."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")

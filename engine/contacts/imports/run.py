@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -66,8 +66,10 @@ def open_rows(claim: Claim) -> Iterator[Rows]:
     """The rows that are still to be written."""
     with place_of(claim.path).open("rb") as file:
         if claim.layout.kind == "csv":
-            records = CsvRecords(decoded_lines(file, claim.layout.encoding), claim.layout.separator or ",")
-            yield Rows(_left_to_do(claim, records), lambda _line: file.tell())
+            # Closed before the file is: it gives the file back, which a closed one does not allow.
+            with closing(decoded_lines(file, claim.layout.encoding)) as lines:
+                records = CsvRecords(lines, claim.layout.separator or ",")
+                yield Rows(_left_to_do(claim, records), lambda _line: file.tell())
             return
         with open_sheet(file) as sheet:
             share = claim.bytes_total / max(sheet.size or 0, 1)

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.contacts.consent import SOURCE_LENGTH, check_consent
+from engine.contacts.consent import SOURCE_LENGTH, GivenConsent, check_consent
 from engine.contacts.imports.columns import (
     PHONE,
     Column,
@@ -19,7 +19,7 @@ from engine.contacts.imports.columns import (
     guess_columns,
     guessed_mapping,
 )
-from engine.contacts.imports.layout import Layout, recognise
+from engine.contacts.imports.layout import Layout, Recognised, recognise
 from engine.contacts.imports.problems import FILE_TEXTS, BadFile, Problem
 from engine.contacts.models import ContactImport, ImportStatus
 from engine.contacts.wording import clean, clean_tags
@@ -68,8 +68,17 @@ def preview_file(file: BinaryIO, *, whole: bool, region: str) -> Preview:
     return Preview(recognised.layout, columns, len(recognised.rows), problems)
 
 
+def look_at(file: BinaryIO, *, region: str) -> Recognised:
+    """How an upload is to be read; Invalid, in the person's words, when it can't be."""
+    try:
+        return recognise(file, region=region)
+    except BadFile as error:
+        raise Invalid.field("file", error.code, FILE_TEXTS[error.code], **error.values) from error
+
+
 def keep_file(tenant_id: TenantId, file: BinaryIO) -> KeptFile:
     """Copy an upload to the tenant's folder, on disk for good when this returns; TooLarge above 256 MB."""
+    file.seek(0)
     import_id = uuid7()
     relative = f"imports/{tenant_id}/{import_id}"
     target = place_of(relative)
@@ -108,28 +117,29 @@ def discard_file(path: str) -> None:
 def create_import(
     session: Session,
     kept: KeptFile,
+    recognised: Recognised,
     *,
     filename: str,
     mapping: Mapping[str, str] | None = None,
     tags: Sequence[str] = (),
-    consent: Mapping[str, str] | None = None,
+    consent: GivenConsent | None = None,
     region: str = "BR",
     created_by: UUID | None = None,
 ) -> ContactImport:
-    """Begin an import of a kept file; Invalid, in the person's words, when the file or the mapping can't be used."""
-    layout, used = _layout_and_mapping(kept, mapping, region)
+    """Begin an import of a kept file; Invalid, in the person's words, when the mapping or the consent does not fit."""
     if consent is not None:
-        check_consent(consent.get("purpose", ""), consent.get("source", ""))
-        consent = {"purpose": consent["purpose"], "source": clean(consent["source"], SOURCE_LENGTH)}
+        check_consent(consent.purpose, consent.source)
     row = ContactImport(
         id=kept.import_id,
-        filename=clean(Path(filename.replace("\\", "/")).name, FILENAME_LENGTH),
+        filename=clean(filename.replace("\\", "/").rpartition("/")[2], FILENAME_LENGTH),
         path=kept.path,
         region=region,
-        layout=layout.as_json(),
-        mapping=used,
+        layout=recognised.layout.as_json(),
+        mapping=_used_mapping(recognised, mapping, region),
         tags=list(clean_tags(tags)),
-        consent=dict(consent) if consent is not None else None,
+        consent=None
+        if consent is None
+        else {"purpose": consent.purpose, "source": clean(consent.source, SOURCE_LENGTH)},
         bytes_total=kept.size,
         created_by=created_by,
     )
@@ -141,22 +151,15 @@ def create_import(
     return row
 
 
-def _layout_and_mapping(
-    kept: KeptFile, mapping: Mapping[str, str] | None, region: str
-) -> tuple[Layout, dict[str, str]]:
-    try:
-        with place_of(kept.path).open("rb") as file:
-            recognised = recognise(file, region=region)
-    except BadFile as error:
-        raise Invalid.field("file", error.code, FILE_TEXTS[error.code], **error.values) from error
-    layout = recognised.layout
+def _used_mapping(recognised: Recognised, mapping: Mapping[str, str] | None, region: str) -> dict[str, str]:
+    """The person's mapping, or the guessed one; Invalid when it finds no phone."""
     if mapping:
-        used = checked_mapping(mapping, layout)
+        used = checked_mapping(mapping, recognised.layout)
     else:
-        used = guessed_mapping(guess_columns(layout, recognised.rows, region=region))
+        used = guessed_mapping(guess_columns(recognised.layout, recognised.rows, region=region))
     if PHONE not in used.values():
         raise Invalid.field("mapping", "no_phone_column", FILE_TEXTS["no_phone_column"])
-    return layout, used
+    return used
 
 
 def get_import(session: Session, import_id: UUID) -> ContactImport:
