@@ -21,7 +21,7 @@ FILE_TEXTS: Mapping[str, str] = {
     "no_rows": N_("The file has a heading but no rows below it."),
     "not_a_table": N_("This is not a table that we can read. Save it as CSV or XLSX and send it again."),
     "old_excel": N_(
-        "This is an old Excel file (.xls). Open it in Excel, save it as .xlsx or CSV and send it again."
+        "This is an old Excel file (.xls), or one with a password. Save it as .xlsx or CSV without one and send it again."
     ),
     "other_spreadsheet": N_(
         "This spreadsheet is not an Excel one. Save it as .xlsx or CSV and send it again."
