@@ -103,15 +103,16 @@ def start_supervisor(home: Path, programs: Sequence[Program], environment: Mappi
     conf.write_text(supervisor_conf(home, programs))
     socket = socket_path(home)
     socket.unlink(missing_ok=True)
-    child = subprocess.Popen(
-        (sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(conf)),
-        env={**os.environ, **environment, SUPERVISED: str(home)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(logs / "supervisor.stderr.log").open("wb"),
-        start_new_session=True,  # Ctrl-C in a terminal reaches us alone: the order of stopping is ours
-        preexec_fn=lambda: die_with_parent(SIGTERM),  # noqa: PLW1509 (before any thread)
-    )
+    with (logs / "supervisor.stderr.log").open("wb") as output:
+        child = subprocess.Popen(
+            (sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(conf)),
+            env={**os.environ, **environment, SUPERVISED: str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C in a terminal reaches us alone: the order of stopping is ours
+            preexec_fn=lambda: die_with_parent(SIGTERM),  # noqa: PLW1509 (before any thread)
+        )
     deadline = time.monotonic() + 10
     while not _answers(home):
         if child.poll() is not None or time.monotonic() > deadline:
