@@ -9,7 +9,7 @@ import binascii
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
@@ -46,6 +46,15 @@ class RequestError(Exception):
     def __init__(self, detail: str, status: int = 400) -> None:
         super().__init__(detail)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A person who writes to a business. `card`: as `contacts` shows them."""
+
+    user_id: str
+    wa_id: str | None
+    card: dict[str, Any]
 
 
 Verb = Callable[[Simulator, Request, dict[str, Any]], Awaitable[object]]
@@ -261,24 +270,24 @@ async def receive_inbound(simulator: Simulator, _request: Request, body: dict[st
             payload = _adopt(payload, number)
         await simulator.announce(waba.id, "messages", payload, number_id=number.id, raw=True)
         return {"queued": True}
-    person, sender, wa_id = _person(body, number, waba.business_id)
-    key = simulator.person_of(number.waba_id, wa_id or sender)
+    writer = _writer(body, number, waba.business_id)
+    key = simulator.person_of(number.waba_id, writer.wa_id or writer.user_id)
     if key in number.blocked:
         return {"blocked": True}
-    message = {"id": ids.inbound_wamid(wa_id or "0", secrets.token_hex(10))} | _content(body)
+    message = {"id": ids.inbound_wamid(writer.wa_id or "0", secrets.token_hex(10))} | _content(body)
     message |= await _stored_media(simulator, number, body)
-    origin = ({"from": wa_id} if wa_id else {}) | {"from_user_id": sender}
-    value = inbound_value(number, waba.business_id, person, origin | message)
+    origin = ({"from": writer.wa_id} if writer.wa_id else {}) | {"from_user_id": writer.user_id}
+    value = inbound_value(number, writer.card, origin | message)
     if body.get("context_message_id"):
         value["messages"][0]["context"] = {"from": number.digits, "id": str(body["context_message_id"])}
     simulator.open_window(number.id, key)
     for _ in range(int(body.get("copies", 1))):
         await simulator.announce(waba.id, "messages", value, number_id=number.id)
-    return {"id": message["id"], "from": wa_id, "user_id": sender}
+    return {"id": message["id"], "from": writer.wa_id, "user_id": writer.user_id}
 
 
-def _person(body: dict[str, Any], number: Number, business_id: str) -> tuple[dict[str, Any], str, str | None]:
-    """(contact card, user id, WhatsApp id or None) of who writes; without `from` a user who shows no phone."""
+def _writer(body: dict[str, Any], number: Number, business_id: str) -> Writer:
+    """Who writes; without `from` a person who shows no phone."""
     wa_id: str | None = None
     if body.get("from"):
         wa_id = people.wa_id_of(str(body["from"]), number.digits)
@@ -290,7 +299,7 @@ def _person(body: dict[str, Any], number: Number, business_id: str) -> tuple[dic
     if not user_id:
         user_id = people.user_id_of(wa_id, business_id) if wa_id else f"BR.9{secrets.randbelow(10**16):016d}"
     name = str(body.get("name") or people.name_of(wa_id or user_id))
-    return contact_card(wa_id, user_id, name, body.get("username")), user_id, wa_id
+    return Writer(user_id, wa_id, contact_card(wa_id, user_id, name, body.get("username")))
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:

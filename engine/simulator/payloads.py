@@ -220,7 +220,7 @@ def _interactive_choices(interactive: Mapping[str, Any]) -> list[Payload]:
     return []
 
 
-def inbound_value(number: Number, business_id: str, person: Payload, message: Payload) -> Payload:
+def inbound_value(number: Number, person: Payload, message: Payload) -> Payload:
     """What a person wrote by request, as the value of a `messages` change."""
     return {
         "messaging_product": "whatsapp",

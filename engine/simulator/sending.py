@@ -47,13 +47,33 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the checks found: the price as category:type, and a failure that is certain already."""
+
+    pricing: str
+    failure: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What chance does: to the answer (answered, timeout, error, reset; seconds before it), and to the message."""
+
+    outcome: str = "answered"
+    answer_after: float = 0.0
+    failure: int | None = None
+
+
+CERTAIN = Fate()
+OUTCOMES = ("answered", "timeout", "error", "reset")
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted message, its answer, and what becomes of the answer: answered, timeout, error or reset."""
+    """An accepted message, its answer, and what becomes of the answer."""
 
     sent: Sent
     answer: bytes
-    outcome: str
-    answer_after: float
+    fate: Fate
 
 
 async def serve_send(scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,22 +153,13 @@ def _take(
     """Accepts a message or raises Meta's refusal. Nothing is written yet."""
     kind = validation.check_envelope(body)
     recipient = _recipient(simulator, number, body)
-    pricing = "service:free_customer_service"
-    template_name: str | None = None
-    failure: int | None = None
-    if kind == "template":
-        template_name = _template_name(body)
-        pricing = "marketing:regular"
+    template_name = _template_name(body) if kind == "template" else None
+    terms = Terms("marketing:regular" if template_name else "service:free_customer_service")
     if scenario.validate:
-        if not number.registered:
-            raise GraphError(133010)
-        validation.check_message(kind, body)
-        template = _check_references(simulator, number, kind, body, recipient)
-        pricing = _pricing(simulator, number, template, recipient, marketing)
-        failure = _check_window(simulator, number, scenario, kind, recipient)
+        terms = _check(simulator, number, scenario, body, recipient, marketing=marketing)
     body_hash = hashlib.sha256(raw).hexdigest()
     opaque = body.get("biz_opaque_callback_data")
-    outcome, answer_after, fate = _fate(simulator, scenario, opaque or f"{recipient.key}:{body_hash}")
+    fate = _fate(simulator, scenario, opaque or f"{recipient.key}:{body_hash}")
     _check_limits(simulator, number, scenario, recipient)
     simulator.store.sequence += 1
     sent = Sent(
@@ -161,13 +172,32 @@ def _take(
         opaque=opaque,
         kind=kind,
         template=template_name,
-        pricing=pricing,
+        pricing=terms.pricing,
         body_hash=body_hash,
         body=body if scenario.keep_bodies else None,
         scenario=scenario,
-        failure=failure or fate,
+        failure=terms.failure or fate.failure,
     )
-    return Accepted(sent, _answer_body(sent, recipient), outcome, answer_after)
+    return Accepted(sent, _answer_body(sent, recipient), fate)
+
+
+def _check(
+    simulator: Simulator,
+    number: Number,
+    scenario: Scenario,
+    body: Mapping[str, Any],
+    recipient: Recipient,
+    *,
+    marketing: bool,
+) -> Terms:
+    """All of Meta's rules for one message; raises the first that it breaks."""
+    if not number.registered:
+        raise GraphError(133010)
+    kind = body.get("type", "text")
+    validation.check_message(kind, body)
+    template = _check_references(simulator, number, kind, body, recipient)
+    pricing = _pricing(simulator, number, template, recipient, marketing=marketing)
+    return Terms(pricing, _check_window(simulator, number, scenario, kind, recipient))
 
 
 def _recipient(simulator: Simulator, number: Number, body: Mapping[str, Any]) -> Recipient:
@@ -228,7 +258,7 @@ def _sendable(simulator: Simulator, number: Number, part: Mapping[str, Any]) -> 
 
 
 def _pricing(
-    simulator: Simulator, number: Number, template: Template | None, recipient: Recipient, marketing: bool
+    simulator: Simulator, number: Number, template: Template | None, recipient: Recipient, *, marketing: bool
 ) -> str:
     if marketing and (template is None or template.category != "MARKETING"):
         raise GraphError(131055)
@@ -252,13 +282,13 @@ def _check_window(
     raise GraphError(131047)
 
 
-def _fate(simulator: Simulator, scenario: Scenario, key: str) -> tuple[str, float, int | None]:
-    """(outcome of the answer, seconds before it, failure code); raises the refusal that chance wants.
+def _fate(simulator: Simulator, scenario: Scenario, key: str) -> Fate:
+    """What chance does to a message; raises the refusal that it wants.
 
     A refused message that comes again throws anew, or a retry would meet its refusal for ever.
     """
     if not scenario.has_chance:
-        return "answered", 0.0, None
+        return CERTAIN
     tries = simulator.refused.get(key, 0)
     figures = throw(scenario.seed, f"answer:{tries}:{key}")
     refusal = pick_weighted(scenario.refusals, figures[Die.REFUSAL])
@@ -272,9 +302,9 @@ def _fate(simulator: Simulator, scenario: Scenario, key: str) -> tuple[str, floa
         (2, scenario.accept_then_error),
         (3, scenario.accept_then_reset),
     )
-    outcome = ("answered", "timeout", "error", "reset")[pick_weighted(shares, figures[Die.OUTCOME]) or 0]
+    outcome = OUTCOMES[pick_weighted(shares, figures[Die.OUTCOME]) or 0]
     answer_after = between(scenario.answer_after, figures[Die.ANSWER_AFTER]) / scenario.speed
-    return outcome, answer_after, pick_weighted(scenario.failures, figures[Die.FAILURE])
+    return Fate(outcome, answer_after, pick_weighted(scenario.failures, figures[Die.FAILURE]))
 
 
 def _check_limits(simulator: Simulator, number: Number, scenario: Scenario, recipient: Recipient) -> None:
@@ -318,7 +348,7 @@ async def _write_down(simulator: Simulator, accepted: Accepted) -> None:
             sent.body_hash,
             orjson.dumps(sent.body) if sent.body is not None else None,
             simulator.behaviour_id(sent.scenario),
-            accepted.outcome,
+            accepted.fate.outcome,
             sent.failure,
             mask_of(steps),
         )
@@ -331,16 +361,16 @@ async def _answer_accepted(
     simulator: Simulator, accepted: Accepted, receive: Receive, send: Send, waba_id: str
 ) -> None:
     """Answers, or loses the answer in the way that the message's chance wants."""
-    if accepted.outcome == "timeout":
+    if accepted.fate.outcome == "timeout":
         await _hold(receive, accepted.sent.scenario.hold_seconds)
-    elif accepted.outcome == "reset":
+    elif accepted.fate.outcome == "reset":
         await hang_up(receive)
-    elif accepted.outcome == "error":
+    elif accepted.fate.outcome == "error":
         error = GraphError(131000)
         await _answer(send, error.status, orjson.dumps(error.body()), simulator, waba_id)
     else:
-        if accepted.answer_after:
-            await asyncio.sleep(accepted.answer_after)
+        if accepted.fate.answer_after:
+            await asyncio.sleep(accepted.fate.answer_after)
         await _answer(send, 200, accepted.answer, simulator, waba_id)
 
 

@@ -205,7 +205,8 @@ def start(state: Path, scenario: str, port: int = 0) -> Running:
         "MASTERIA_SIMULATOR_URL": url,
     }
     command = [sys.executable, "-m", "uvicorn", "engine.simulator.app:app", "--port", str(port)]
-    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "error"]
+    options += ["--timeout-graceful-shutdown", "1"]  # calls that a scenario holds would hold up the end
     process = subprocess.Popen([*command, *options], cwd=ROOT, env=os.environ | own)
 
     def answers() -> bool:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 
@@ -124,6 +125,28 @@ def test_a_second_process_on_the_same_file_says_so(own_simulator: Begin) -> None
 
     assert second.returncode != 0
     assert f"another simulator is running on {running.state}" in second.stderr
+
+
+def test_a_held_call_does_not_hold_up_the_end(own_simulator: Begin) -> None:
+    running = own_simulator()
+    account = running.account()
+    account.choose("quick", accept_then_timeout=1.0)
+    with suppress(httpx.ReadTimeout):
+        account.greet("k1", timeout=0.3)
+    held = threading.Thread(target=lambda: _expect_a_cut(account))
+    held.start()
+    eventually(lambda: len(running.accepts()) == 2)
+
+    running.process.terminate()
+
+    running.process.wait(5)
+    held.join(5)
+    assert {row["opaque"] for row in own_simulator(after=running).accepts()} == {"k1", "k2"}
+
+
+def _expect_a_cut(account: Account) -> None:
+    with suppress(httpx.TransportError):
+        account.greet("k2")
 
 
 def test_a_reset_empties_the_log_and_keeps_the_businesses(own_simulator: Begin) -> None:
