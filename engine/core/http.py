@@ -9,7 +9,8 @@ Trap: libcurl by itself sends a request again when a kept connection ends withou
 So bodies are given by a read callback that cannot be rewound: libcurl then answers CURLE_SEND_FAIL_REWIND instead.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -18,8 +19,12 @@ from typing import Any
 import httpx
 import pycurl
 
+from engine.core.errors import TooLarge
+
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
+MEBIBYTE = 1024 * 1024
+DOWNLOAD_PIECE = 256 * 1024
 KEPT_SECONDS = 45  # a connection idle for longer is not used again: servers close theirs after about a minute
 
 # libcurl errors after which no byte of the request can have been acted on (curl/curl.h).
@@ -90,6 +95,34 @@ def call(request: HttpRequest, *, timeout: float = CALL_SECONDS) -> HttpResponse
     return HttpResponse(
         answer.status_code, answer.content, dict(answer.headers), answer.elapsed.total_seconds()
     )
+
+
+def download(
+    request: HttpRequest, take: Callable[[bytes], object], *, most: int, seconds: float
+) -> HttpResponse | Failure:
+    """One GET whose body goes to `take` piece by piece, at most `most` bytes within `seconds`; TooLarge beyond.
+
+    The body of an answer other than 200 is not taken; its beginning comes back in the answer.
+    """
+    began = time.monotonic()
+    size = 0
+    try:
+        with _client().stream(request.method, request.url, headers=dict(request.headers)) as answer:
+            pieces = answer.iter_bytes(DOWNLOAD_PIECE)
+            if answer.status_code != 200:
+                return HttpResponse(answer.status_code, next(pieces, b""), dict(answer.headers))
+            for piece in pieces:
+                size += len(piece)
+                if size > most:
+                    raise TooLarge(values={"limit": f"{most // MEBIBYTE} MB"})
+                if time.monotonic() - began > seconds:
+                    return Failure(False, f"not done in {seconds:.0f} s", seconds)
+                take(piece)
+            return HttpResponse(200, b"", dict(answer.headers), time.monotonic() - began)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        return Failure(True, f"{type(error).__name__}: {error}")
+    except httpx.HTTPError as error:
+        return Failure(False, f"{type(error).__name__}: {error}")
 
 
 class Wire:
