@@ -242,6 +242,10 @@ def _intake() -> None:
            where status = 'pending'"""
     )
     op.execute(
+        """create index ix_webhook_journal_leased on webhook_journal (channel_id, lease_until)
+           where status = 'pending' and lease_until is not null"""
+    )
+    op.execute(
         """create index ix_webhook_journal_received on webhook_journal (received_at)
            where status <> 'pending'"""
     )

@@ -444,6 +444,12 @@ class JournalEntry(Base):
             "id",
             postgresql_where=text("status = 'pending'"),
         ),
+        Index(
+            "ix_webhook_journal_leased",
+            "channel_id",
+            "lease_until",
+            postgresql_where=text("status = 'pending' and lease_until is not null"),
+        ),
         Index("ix_webhook_journal_received", "received_at", postgresql_where=text("status <> 'pending'")),
     )
 
