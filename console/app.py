@@ -36,7 +36,7 @@ NAV = (
 )
 ACTIONS = (
     ("campaigns.write", N_("New campaign"), "Megaphone", "/campaigns/new"),
-    ("contacts.import", N_("Import contacts"), "Upload", "/imports/new"),
+    ("contacts.import", N_("Import contacts"), "Upload", "/contacts/imports/new"),
     ("templates.write", N_("New template"), "FileText", "/templates/new"),
     ("channels.write", N_("Connect a number"), "Plug", "/connections/new"),
 )

@@ -1,7 +1,7 @@
 """The chart of messages over time, in Bokeh: built once, moved by data."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from bokeh.plotting import figure
 
 from console.i18n import N_, Words
 from console.theme import LIGHT
-from engine.client.answers import Series
+from engine.client.answers import Series, SeriesPoint
 
 LINES = (
     ("sent", N_("Messages sent"), LIGHT["series-1"]),
@@ -50,7 +50,9 @@ class VolumeChart:
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        self.source = ColumnDataSource({name: [] for name in ("at", "floor", *CUMULATED)})
+        # A flat line until the data are there: without any point the browser cannot lay out its axes.
+        points = tuple(SeriesPoint(datetime.now(UTC) - timedelta(days=day)) for day in (7, 0))
+        self.source = ColumnDataSource(columns_of(Series(points=points), words.time_zone))
         self.figure = self._make()
         self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", margin=0)  # type: ignore[no-untyped-call]
 
@@ -71,7 +73,8 @@ class VolumeChart:
             for name, label, colour in LINES
         ]
         drawn.xgrid.grid_line_color = None
-        drawn.legend.location = "top_right"
+        drawn.legend.location = "right"
+        drawn.add_layout(drawn.legend[0], "above")
         drawn.xaxis.formatter = DatetimeTickFormatter(
             hours="%H:%M", minutes="%H:%M", hourmin="%H:%M", days=day, months=day, years="%Y"
         )

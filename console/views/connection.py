@@ -173,7 +173,7 @@ class ConnectionPage(View):
         if not self.tab.can("channels.write"):
             return []
         return [
-            {"key": "delete", "label": _("Disconnect"), "icon": "Trash2", "kind": "danger"},
+            {"key": "delete", "label": _("Disconnect"), "icon": "Trash2"},
             {"key": "edit", "label": _("Edit"), "icon": "Pencil"},
             {"key": "check", "label": _("Check now"), "icon": "RefreshCw", "kind": "primary"},
         ]

@@ -78,10 +78,10 @@ class Contacts(View):
             "key": "import",
             "label": _("Import"),
             "icon": "Upload",
-            "path": "/imports/new",
+            "path": "/contacts/imports/new",
             "kind": "primary",
         }
-        past = {"key": "imports", "label": _("Imports"), "icon": "History", "path": "/imports"}
+        past = {"key": "imports", "label": _("Imports"), "icon": "History", "path": "/contacts/imports"}
         toolbar = [past, *([add] if self._writes else []), *([bring] if tab.can("contacts.import") else [])]
         return LiveTable(
             tab.reader,
@@ -211,7 +211,7 @@ class Contacts(View):
             {"name": FIELD_PREFIX + name, "kind": "text", "label": name, "half": True, "disabled": off}
             for name in custom
         ]
-        delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2", "kind": "danger"}
+        delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2"}
         self.form.param.update(fields=fields, actions=[delete] if self._shown and self._writes else [])
         self.form.draw(values)
         self.drawer.open = True

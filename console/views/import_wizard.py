@@ -15,7 +15,7 @@ from engine.client.answers import ImportPreview, Reason
 STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("These people")))
 # The API looks at this much of the file to guess its columns.
 FIRST_BYTES = 1024 * 1024
-LIMIT_BYTES = 512 * 1024 * 1024
+LIMIT_BYTES = 500_000_000
 FILE = "file"
 
 
@@ -193,4 +193,4 @@ class ImportWizard(View):
     async def _started(self, answer: object) -> None:
         import_id = str(answer.get("id") or "") if isinstance(answer, dict) else ""
         self.people.saved()
-        self.tab.go(f"/imports/{import_id}")
+        self.tab.go(f"/contacts/imports/{import_id}")

@@ -47,7 +47,7 @@ class ImportList(View):
             "key": "new",
             "label": _("Import contacts"),
             "icon": "Upload",
-            "path": "/imports/new",
+            "path": "/contacts/imports/new",
             "kind": "primary",
         }
         may = tab.can("contacts.import")
@@ -66,7 +66,7 @@ class ImportList(View):
             ],
             searchable=False,
             toolbar=[new] if may else [],
-            row_path="/imports/{id}",
+            row_path="/contacts/imports/{id}",
             noun={"one": _("{n} import"), "other": _("{n} imports")},
             empty={
                 "icon": "FileSpreadsheet",
@@ -101,7 +101,7 @@ class ImportPage(View):
     """One import."""
 
     key: ClassVar = "import"
-    title: ClassVar = N_("Import")
+    title: ClassVar = N_("Imported file")
     facts: ClassVar = (FactKind.IMPORT_CHANGED,)
 
     def build(self) -> Viewable:
@@ -117,7 +117,7 @@ class ImportPage(View):
             Slot(self.notice, key="notice"),
             Slot(self.progress, key="progress", card=True),
             Slot(self.details, key="details", card=True, title=_("Result")),
-            back={"label": _("Imports"), "path": "/imports"},
+            back={"label": _("Imports"), "path": "/contacts/imports"},
             narrow=True,
             hidden=["notice"],
         )
@@ -158,7 +158,7 @@ class ImportPage(View):
         label, _tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
         done = row.get("status") == "completed"
         self.page.param.update(
-            title=row.get("filename") or _("Import"), status={"label": _(label), "tone": _tone}
+            title=row.get("filename") or _("Imported file"), status={"label": _(label), "tone": _tone}
         )
         share = 1.0 if done else row.get("progress")
         self.progress.draw(
@@ -190,7 +190,7 @@ class ImportPage(View):
         rejected, error = int(row.get("rejected") or 0), row.get("error")
         if row.get("status") == "failed":
             told = (error or {}).get("text") or _("The file could not be read.")
-            again = {"key": "again", "label": _("Try another file"), "path": "/imports/new"}
+            again = {"key": "again", "label": _("Try another file"), "path": "/contacts/imports/new"}
             self.notice.param.update(
                 tone="danger", title=_("This file was not imported"), text=told, actions=[again]
             )

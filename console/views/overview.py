@@ -80,7 +80,7 @@ class OverviewPage(View):
             "Three steps to your first campaign: connect a number, import your contacts, write a template."
         ), actions=[
             {"key": "connect", "label": _("Connect a number"), "path": "/connections/new"},
-            {"key": "import", "label": _("Import contacts"), "path": "/imports/new"},
+            {"key": "import", "label": _("Import contacts"), "path": "/contacts/imports/new"},
             {"key": "template", "label": _("New template"), "path": "/templates/new"},
         ] if self.tab.can("channels.write") else [])  # fmt: skip
         self._fetch_soon = Soon(self.tab, self._fetch, pause=FETCH_SECONDS)

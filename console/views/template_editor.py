@@ -106,7 +106,7 @@ class TemplatePage(View):
     def _head(self, row: Row) -> None:
         _ = self.words
         label, tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
-        delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2", "kind": "danger"}
+        delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2"}
         use = {"key": "use", "label": _("Use in a campaign"), "icon": "Megaphone", "path": "/campaigns/new"}
         actions = [delete] if self.tab.can("templates.write") else []
         if row.get("status") == "approved" and self.tab.can("campaigns.write"):
