@@ -10,7 +10,7 @@ from engine.core.settings import Settings
 from engine.embedded import Server
 
 LOOPBACK = "127.0.0.1"
-WORK_STEADY_SECONDS = 4  # nobody can ask a worker by HTTP; what is wrong in its code shows within this time
+WORK_STEADY_SECONDS = 4  # nobody can ask these by HTTP; what is wrong in their code shows by then
 
 
 class Group(StrEnum):
@@ -31,7 +31,8 @@ class Program:
     command: tuple[str, ...]
     stop_seconds: int  # after which it is killed
     stop_signal: Signals = Signals.SIGTERM
-    steady_seconds: int = 1  # up for so long, it counts as running; a door is asked besides
+    steady_seconds: int = 1  # up for so long, it counts as started
+    children: int = 0  # how many processes it has forked once its code is loaded
     health_url: str | None = None
     user: str | None = None
     directory: Path | None = None
@@ -97,6 +98,7 @@ def work(given: Settings) -> tuple[Program, ...]:
             ),
             stop_seconds=10,
             steady_seconds=WORK_STEADY_SECONDS,
+            children=processes,
         )
 
     schedule = given.home / "run" / "beat-schedule"

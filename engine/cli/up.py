@@ -12,11 +12,12 @@ from pathlib import Path
 from types import FrameType
 
 import httpx
+import psutil
 import typer
 
 from engine.cli.database import migrate, seed
 from engine.cli.programs import Group, Program, doors, of_server, work
-from engine.cli.supervisor import Supervisor, start_supervisor, sweep
+from engine.cli.supervisor import ProcessState, Supervisor, start_supervisor, sweep
 from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Settings, settings
 from engine.embedded import (
     Server,
@@ -64,7 +65,7 @@ def run_up() -> None:
         programs = [*map(of_server, embedded.values()), *listening, *work(given)]
         supervisor = start_supervisor(given.home, programs, _environment(given))
         try:
-            _start(given, supervisor, embedded, listening)
+            _start(given, supervisor, embedded, programs)
             _stay(given, supervisor)
         except Stop:
             typer.echo("\nStopping: no new call starts, those in flight may take ten seconds.")
@@ -75,7 +76,7 @@ def run_up() -> None:
 
 
 def _start(
-    given: Settings, supervisor: Supervisor, embedded: Mapping[Group, Server], listening: Sequence[Program]
+    given: Settings, supervisor: Supervisor, embedded: Mapping[Group, Server], programs: Sequence[Program]
 ) -> None:
     started = time.monotonic()
     typer.echo(f"Master IA is starting (data in {given.home}).")
@@ -85,7 +86,7 @@ def _start(
     if not given.is_production and seed():
         typer.echo("  the demo company is in place")
     supervisor.start(Group.WORK)
-    _wait_until_ready(supervisor, listening)
+    _wait_until_ready(supervisor, programs)
     typer.echo(_welcome(given, time.monotonic() - started))
 
 
@@ -129,21 +130,32 @@ def _refuse_taken_ports(listening: Sequence[Program]) -> None:
         )
 
 
-def _wait_until_ready(supervisor: Supervisor, listening: Sequence[Program]) -> None:
+def _wait_until_ready(supervisor: Supervisor, programs: Sequence[Program]) -> None:
+    """Return once every program has shown that it works; raises UpError for those that do not come up."""
     deadline = time.monotonic() + READY_SECONDS
-    waiting = [program for program in listening if program.health_url]
-    while True:
-        states = supervisor.states()
-        broken = [state for state in states if state.state == "FATAL"]
-        if broken:
-            raise UpError("\n".join(_why(supervisor.home, state.name) for state in broken))
-        waiting = [program for program in waiting if not _is_healthy(program)]
-        if not waiting and all(state.state == "RUNNING" for state in states):
-            return
-        if time.monotonic() > deadline:
-            late = [program.name for program in waiting] or [s.name for s in states if s.state != "RUNNING"]
-            raise UpError("\n".join(_why(supervisor.home, name) for name in late))
+    waiting = {program.name: program for program in programs}
+    seen: dict[str, set[int]] = {}
+    while waiting:
+        states = {state.name: state for state in supervisor.states()}
+        for state in states.values():
+            if state.pid:
+                seen.setdefault(state.name, set()).add(state.pid)
+        broken = [
+            name for name, state in states.items() if state.state == "FATAL" or len(seen.get(name, ())) > 3
+        ]
+        if broken or time.monotonic() > deadline:
+            raise UpError("\n".join(_why(supervisor.home, name) for name in broken or waiting))
+        waiting = {name: program for name, program in waiting.items() if not _works(program, states[name])}
         time.sleep(0.2)
+
+
+def _works(program: Program, state: ProcessState) -> bool:
+    if state.state != "RUNNING" or not _is_healthy(program):
+        return False
+    try:
+        return len(psutil.Process(state.pid).children()) >= program.children
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_healthy(program: Program) -> bool:
