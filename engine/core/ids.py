@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
@@ -45,3 +46,10 @@ def uuid7() -> UUID:
 def uuid7_floor(unix_milliseconds: int) -> UUID:
     """The smallest UUIDv7 of an instant: the bound of a partition, or of a search by time."""
     return UUID(int=(unix_milliseconds << 80) | _VERSION | _VARIANT)
+
+
+def uuid7_at(instant: datetime) -> UUID:
+    """A UUIDv7 of another instant than now, for history that is written after it happened."""
+    milliseconds = int(instant.timestamp() * 1000)
+    noise = int.from_bytes(os.urandom(10))
+    return UUID(int=(milliseconds << 80) | _VERSION | ((noise & 0xFFF) << 64) | _VARIANT | (noise >> 18))
