@@ -145,6 +145,9 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "template_name_in_deletion": Explanation(
         N_("A template of this name was deleted; WhatsApp keeps the name for 30 days."), N_("Choose another name.")
     ),
+    "template_gone": Explanation(
+        N_("The template does not exist at WhatsApp any more."), N_("Synchronise the templates.")
+    ),
     "template_locked": Explanation(
         N_("WhatsApp does not allow this change of the template now."),
         N_("An approved template can be changed once a day. Try again later, or make a new one."),

@@ -330,9 +330,7 @@ def _template_category(value: Item, portfolio: str) -> InboundEvent:
     coming = word(value.get("correct_category"))
     category = word(value.get("new_category"))
     if coming is not None and not value.get("previous_category"):
-        return TemplateNotice(
-            None, portfolio, _template_id(value), reason=f"CATEGORY_WILL_BE_{coming.upper()}"
-        )
+        return _notice(value, portfolio, reason=f"CATEGORY_WILL_BE_{coming.upper()}")
     if category is None:
         raise KeyError("new_category")
     return _notice(value, portfolio, category=category.upper())
