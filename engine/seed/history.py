@@ -122,7 +122,7 @@ def _campaign(
         if reason is not None:
             excluded += 1
             campaign.excluded = {**campaign.excluded, reason: campaign.excluded.get(reason, 0) + 1}
-        message = None if reason else _sent(rows, tale, campaign, person, called, shares)
+        message = None if reason else _sent(rows, tale, campaign, person, called=called, shares=shares)
         answered = message and message["read_at"] and chance.random() < replied / max(read, 0.01)
         rows.recipients.append(
             {
@@ -157,6 +157,7 @@ def _sent(
     tale: Tale,
     campaign: Campaign,
     person: Person,
+    *,
     called: datetime,
     shares: tuple[float, float, float],
 ) -> dict[str, Any]:
@@ -217,9 +218,8 @@ def _answer(
         return None
     conversation = _conversation(rows, tale.channel, person, begin)
     message["conversation_id"] = conversation["id"]
-    _talk(
-        rows, tale, conversation, person, conversation_about(template.name, person.name, tale.chance), begin
-    )
+    words = conversation_about(template.name, person.name, tale.chance)
+    _talk(rows, tale, conversation, person, words=words, at=begin)
     return begin
 
 
@@ -233,7 +233,8 @@ def _daily(rows: Rows, tale: Tale, day: datetime) -> None:
         person = chance.choice(tale.people)
         if begin < tale.moment:
             conversation = _conversation(rows, tale.channel, person, begin)
-            _talk(rows, tale, conversation, person, conversation_about("shop", person.name, chance), begin)
+            words = conversation_about("shop", person.name, chance)
+            _talk(rows, tale, conversation, person, words=words, at=begin)
 
 
 def _conversation(rows: Rows, channel: Channel, person: Person, begin: datetime) -> dict[str, Any]:
@@ -260,13 +261,14 @@ def _talk(
     tale: Tale,
     conversation: dict[str, Any],
     person: Person,
+    *,
     words: Iterable[tuple[str, str]],
     at: datetime,
 ) -> None:
     for direction, text in words:
         if at >= tale.moment:
             return
-        message = _utterance(tale, conversation, person, direction, text, at)
+        message = _utterance(tale, conversation, person, direction=direction, text=text, at=at)
         _add(rows, message)
         if at >= conversation["last_message_at"]:
             conversation |= {
@@ -283,7 +285,7 @@ def _talk(
 
 
 def _utterance(
-    tale: Tale, conversation: dict[str, Any], person: Person, direction: str, text: str, at: datetime
+    tale: Tale, conversation: dict[str, Any], person: Person, *, direction: str, text: str, at: datetime
 ) -> dict[str, Any]:
     chance = tale.chance
     outgoing = direction == "out"

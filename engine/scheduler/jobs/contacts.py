@@ -2,7 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from engine.contacts.imports.run import due_imports, run_import
+from engine.contacts.imports.claims import due_imports
+from engine.contacts.imports.run import run_import
 from engine.core.db import Work
 from engine.core.ids import TenantId
 from engine.core.system import system_session
