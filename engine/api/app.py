@@ -5,7 +5,7 @@ FastAPI. A new domain adds its router to `ROUTERS`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -38,6 +38,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
 )
 
+type Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
 
 def operation_id(route: APIRoute) -> str:
     """The name of an operation in the OpenAPI: that of its function."""
@@ -57,19 +59,20 @@ class Hooks(Protocol):
         """Answer one request."""
 
 
-def build_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
+def build_api(routers: Sequence[APIRouter], lifespan: Lifespan | None = None) -> FastAPI:
     """The API without the webhooks' door."""
     api = FastAPI(
         title="Master IA",
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         max_body_size=JSON_LIMIT,
         generate_unique_id_function=operation_id,
         lifespan=lifespan,
     )
     api.state.places = asyncio.Semaphore(PLACES)
-    for router in ROUTERS:
+    for router in routers:
         api.include_router(router)
     answer_errors(api)
     describe(api)
@@ -79,9 +82,9 @@ def build_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] |
 class Front:
     """Parts webhooks from the rest, and has both live as long as the application serves."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: Hooks, routers: Sequence[APIRouter] = ROUTERS) -> None:
         self.hooks = hooks
-        self.api = build_api(self.lifespan)
+        self.api = build_api(routers, self.lifespan)
         self.framed = Telemetry(PlainBodies(self.api))
 
     @asynccontextmanager

@@ -14,8 +14,11 @@ from engine.accounts.models import Role
 from engine.accounts.service import add_member, create_company, create_user
 from engine.api.app import Front
 from engine.api.intake import Intake
+from engine.api.routes import accounts
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.system import system_session
+
+from . import sample
 
 PASSWORD = "correct horse battery"
 
@@ -102,6 +105,25 @@ def serve(app: Front) -> Iterator[str]:
 def base_url(migrated: tuple[str, ...], valkey_url: str) -> Iterator[str]:
     """The address of the API."""
     yield from serve(Front(Intake()))
+
+
+@pytest.fixture(scope="session")
+def sample_url(migrated: tuple[str, ...], valkey_url: str) -> Iterator[str]:
+    """The address of an API that has the sample routes beside those of accounts."""
+    routers = (accounts.open_router, accounts.secret_router, accounts.router, sample.router)
+    yield from serve(Front(Intake(), routers))
+
+
+@pytest.fixture
+def samples(database: DatabaseUrls, sample_url: str) -> Iterator[World]:
+    """Companies and people of the API with the sample routes."""
+    sample.calls.clear()
+    sample.gate.clear()
+    world = World(sample_url)
+    yield world
+    sample.gate.set()
+    for client in world.clients:
+        client.close()
 
 
 @pytest.fixture
