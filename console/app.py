@@ -42,6 +42,10 @@ ACTIONS = (
 )
 
 
+# Of each kind, in the palette.
+HITS = 5
+
+
 class Screens:
     """The views of one tab: made when first visited, kept after."""
 
@@ -124,12 +128,11 @@ def build_tab(console: Console, sign_in: SignIn, *, locale: str, dark: bool, rou
         api=console.api_for(sign_in, locale), me=me, words=words, shell=shell, sign_in=sign_in.id,
         switch_company=lambda company: switch_company(console, sign_in, company, locale),
     )  # fmt: skip
-    palette: list[dict[str, object]] = [
+    shell.actions = [
         {"key": f"go:{path}", "label": words(label), "icon": icon, "path": path}
         for permission, label, icon, path in ACTIONS
         if tab.can(permission)
     ]
-    shell.actions = list(palette)
     return tab
 
 
@@ -167,22 +170,29 @@ def wire_shell(tab: Tab, screens: Screens, doc: Document) -> None:
 
 async def find_anything(tab: Tab, message: Message) -> None:
     """Answers the palette: campaigns and contacts that match."""
-    text = str(message.get("text") or "").strip()
-    seq = message.get("seq")
+    text, seq = str(message.get("text") or "").strip(), message.get("seq")
     hits: list[dict[str, object]] = []
     if text:
         campaigns, contacts = await asyncio.gather(
-            tab.api.campaigns.list(search=text, limit=5), tab.api.contacts.list(search=text, limit=5)
+            tab.api.campaigns.list(search=text, limit=HITS), tab.api.contacts.list(search=text, limit=HITS)
         )
-        hits = [
-            {"id": one.id, "title": one.name, "subtitle": tab.words(N_("Campaign")), "icon": "Megaphone",
-             "path": f"/campaigns/{one.id}"}
-            for one in campaigns.items
-        ] + [
-            {"id": one.id, "title": one.name or one.phone or "", "subtitle": one.phone or "", "icon": "User",
-             "path": f"/contacts/{one.id}"}
-            for one in contacts.items
-        ]  # fmt: skip
+        kind = tab.words(N_("Campaign"))
+        for one in campaigns.items:
+            path = f"/campaigns/{one.id}"
+            hits.append(
+                {"id": one.id, "title": one.name, "subtitle": kind, "icon": "Megaphone", "path": path}
+            )
+        for person in contacts.items:
+            path, title = f"/contacts/{person.id}", person.name or person.phone or ""
+            hits.append(
+                {
+                    "id": person.id,
+                    "title": title,
+                    "subtitle": person.phone or "",
+                    "icon": "User",
+                    "path": path,
+                }
+            )
     tab.shell.show_hits(seq if isinstance(seq, int) else 0, hits)
 
 

@@ -13,6 +13,9 @@ import pandas as pd
 
 type Row = dict[str, Any]
 
+# A fact that carries this as true says that the row is gone.
+DELETED = "deleted"
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -41,6 +44,13 @@ class _Held:
         """Takes what a snapshot says, unless a newer snapshot spoke before."""
         if revision >= self.told_revision:
             self.told, self.told_revision = dict(row), revision
+
+    def hear(self, fact: Mapping[str, Any], revision: int) -> None:
+        """Takes what a fact says, unless a newer one spoke before; `deleted` ends the row."""
+        if revision >= self.fact_revision:
+            self.fact, self.fact_revision = dict(fact), revision
+            if fact.get(DELETED) and revision >= self.told_revision:
+                self.gone, self.listed = True, False
 
     def row(self) -> Row:
         """The row as it is now: the newer of both, cell by cell."""
@@ -80,7 +90,7 @@ class LiveFrame:
             self._order = list(dict.fromkeys(order))
             return self._settle(before, self._order)
 
-    def add(self, rows: Iterable[Mapping[str, Any]], *, first: bool = False) -> Changes:
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> Changes:
         """Takes further rows of a snapshot (the next page, or one row fetched by itself)."""
         with self._lock:
             before = self._shown(self._order)
@@ -96,7 +106,7 @@ class LiveFrame:
                 if not held.listed:
                     held.listed = True
                     fresh.append(key)
-            self._order = fresh + self._order if first else self._order + fresh
+            self._order += fresh
             return self._settle(before, self._order)
 
     def apply(self, facts: Iterable[Mapping[str, Any]]) -> Changes:
@@ -105,10 +115,9 @@ class LiveFrame:
             told = [(str(fact[self._key]), fact) for fact in facts]
             before = self._shown(key for key, _ in told)
             for key, fact in told:
-                held = self._rows.setdefault(key, _Held())
-                revision = self._revision_of(fact)
-                if revision >= held.fact_revision:
-                    held.fact, held.fact_revision = dict(fact), revision
+                self._rows.setdefault(key, _Held()).hear(fact, self._revision_of(fact))
+            if any(self._rows[key].gone for key, _ in told):
+                self._order = [key for key in self._order if self._rows[key].listed]
             return self._settle(before, before)
 
     def remove(self, keys: Iterable[str], *, revision: int | None = None) -> Changes:

@@ -129,11 +129,15 @@ class TableFeed:
         )
 
     def take(self, rows: Iterable[Mapping[str, Any]]) -> bool:
-        """Applies facts; True where one spoke of a row that is not on screen."""
-        rows = list(rows)
-        self.frame.apply(rows)
+        """Applies facts; True where the page should be asked for again: a row that is not on screen, or a status
+        whose reason only the API can put into words.
+        """
+        rows = [row for row in rows if row.get(self._key)]
+        changes = self.frame.apply(rows)
+        if changes.removed:
+            self.table.remove(changes.removed)
         patches: dict[str, Row] = {}
-        for key in {str(row[self._key]) for row in rows if row.get(self._key)}:
+        for key in changes.changed:
             row = self.frame.row(key)
             if row is None:
                 continue
@@ -146,7 +150,7 @@ class TableFeed:
                 patches[key] = changed
         if patches:
             self.table.patch(patches)
-        return bool(self.frame.strangers)
+        return bool(self.frame.strangers) or any("status" in cells for cells in changes.changed.values())
 
     def remove(self, keys: Sequence[str]) -> None:
         """Takes rows off the screen."""

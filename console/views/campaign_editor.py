@@ -8,7 +8,6 @@ from panel.viewable import Viewable
 from console.components import (
     AudiencePicker,
     Details,
-    Dialog,
     Form,
     Message,
     MessagePreview,
@@ -19,9 +18,9 @@ from console.components import (
     VariableMapper,
 )
 from console.i18n import N_
-from console.views.base import View, field_errors, plain, plain_all, values_of
+from console.views.base import View, plain, plain_all, values_of
 from console.views.campaign_draft import CampaignDraft
-from engine.client import RefusedError
+from console.views.test_send import TestSend
 from engine.client.answers import AudienceCount, Template
 
 LABELS = {
@@ -54,6 +53,8 @@ class CampaignEditor(View):
         self._step = "message"
         self._templates: dict[str, Template] = {}
         self._count: AudienceCount | None = None
+        self._later = False
+        self._seq = 0
         self.stepper = Stepper(reader)
         self.notice = Notice(reader, tone="warning")
         self._senders: list[dict[str, object]] = []
@@ -71,11 +72,7 @@ class CampaignEditor(View):
             {"name": "at", "kind": "datetime", "label": _("Date and time"), "watch": True, "when": {"when": ["later"]},
              "required": True},
         ])  # fmt: skip
-        self.test_form = Form(reader, guard=False, submit_label=_("Send the test"), fields=[
-            {"name": "to", "kind": "phone", "label": _("Your number"), "required": True,
-             "help": _("The message goes to this number only.")},
-        ])  # fmt: skip
-        self.test = Dialog(reader, title=_("Send a test"), content=[self.test_form], size="small")
+        self.test = TestSend(self.tab)
         self.page = Page.of(
             reader,
             Slot(self.stepper, key="steps"),
@@ -86,7 +83,7 @@ class CampaignEditor(View):
             Slot(self.summary, key="summary", span=7, card=True, title=_("Everything right?")),
             Slot(self.preview, key="preview", span=5, card=True, title=_("Preview of the message")),
             Slot(self.timing, key="timing", span=7, card=True),
-            Slot(self.test, key="test"),
+            Slot(self.test.dialog, key="test"),
             back={"label": _("Campaigns"), "path": "/campaigns"},
         )
         self._listen()
@@ -106,8 +103,6 @@ class CampaignEditor(View):
         on(self.timing, "change", self._timing_changed)
         on(self.stepper, "step", self._choose_step)
         on(self.page, "action", self._act)
-        on(self.test_form, "submit", self._send_test)
-        on(self.test_form, "cancel", self._close_test)
 
     def _basic_fields(self) -> list[dict[str, object]]:
         _ = self.words
@@ -211,7 +206,7 @@ class CampaignEditor(View):
         self._draw_steps()
         if self.draft.audience:
             self._count = await self.tab.api.campaigns.audience(self.draft.question)
-            self.picker.show_count(self._seq, _counted(self._count))
+            self.picker.show_count(self._seq, plain(self._count))
 
     async def _variables_changed(self, message: Message) -> None:
         variables = message.get("variables")
@@ -271,9 +266,6 @@ class CampaignEditor(View):
         self.page.hidden = [key for key in (*ALL_SLOTS, "notice") if key not in shown]
         self.page.actions = self._actions()
 
-    _later = False
-    _seq = 0
-
     def _actions(self) -> list[dict[str, object]]:
         _ = self.words
         back: dict[str, object] = {"key": "back", "label": _("Back"), "icon": "ArrowLeft"}
@@ -326,8 +318,7 @@ class CampaignEditor(View):
             self.tab.go(f"/campaigns/{self.draft.id}")
         elif key == "test":
             await self._save()
-            self.test_form.draw({})
-            self.test.open = True
+            self.test.open(self.draft.id)
         elif key == "start":
             await self._start()
 
@@ -352,21 +343,3 @@ class CampaignEditor(View):
         await self._save()
         await self.tab.api.campaigns.act(draft.id, "start")
         self.tab.go(f"/campaigns/{draft.id}")
-
-    async def _send_test(self, message: Message) -> None:
-        try:
-            await self.tab.api.campaigns.test_send(self.draft.id, str(values_of(message).get("to") or ""))
-        except RefusedError as error:
-            self.test_form.show_errors(field_errors(error), error.detail)
-            return
-        self.test_form.saved()
-        self.test.open = False
-        self.tab.shell.toast(self.words(N_("The test message is on its way.")), "success")
-
-    async def _close_test(self, _: Message) -> None:
-        self.test.open = False
-
-
-def _counted(count: AudienceCount) -> dict[str, Any]:
-    """The count as the picker draws it."""
-    return plain(count)

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import CampaignLive, Dialog, Form, LiveTable, Message, Page, Slot
+from console.components import CampaignLive, LiveTable, Message, Page, Slot
 from console.frames import LiveFrame, Row
 from console.i18n import N_
-from console.views.base import Soon, TableFeed, View, field_errors, plain, plain_all, values_of
+from console.views.base import Soon, View, plain, plain_all
+from console.views.test_send import TestSend
 from engine.client import Fact, FactKind, RefusedError
 
 RECIPIENT_STATES = {
@@ -36,7 +37,7 @@ def recipient_cells(row: Row) -> Row:
     reason = row.get("reason") or {}
     moments = ("read_at", "delivered_at", "failed_at", "sent_at", "accepted_at")
     return {
-        "id": row["contact_id"],
+        "id": row.get("contact_id") or row.get("message_id") or row.get("phone"),
         "name": row.get("name") or row.get("phone"),
         "phone": row.get("phone"),
         "state": row.get("state"),
@@ -61,17 +62,7 @@ class CampaignPage(View):
         self._failed_shown = -1
         self.live = CampaignLive(tab.reader, allowed=self._allowed())
         self.table = self._build_table()
-        self.feed = TableFeed(self.table, recipient_cells, key="contact_id")
-        self.test_form = Form(
-            tab.reader,
-            fields=[{"name": "to", "kind": "phone", "label": _("Your number"), "required": True,
-                     "help": _("The message goes to this number only.")}],
-            submit_label=_("Send the test"), guard=False,
-        )  # fmt: skip
-        self.test = Dialog(
-            tab.reader, title=_("Send a test"), content=[self.test_form], size="small",
-            text=_("See the message on your own phone before it goes to everybody."),
-        )  # fmt: skip
+        self.test = TestSend(tab)
         self._rows = Soon(tab, self._ask_rows, pause=LIST_SECONDS)
         self._reasons = Soon(tab, self._show_reasons, pause=REASONS_SECONDS)
         tab.on(self.live, "command", self._command, failed=self._command_failed)
@@ -79,13 +70,11 @@ class CampaignPage(View):
         tab.on(self.live, "state", self._filter_state)
         tab.on(self.live, "retry", self._reload)
         tab.on(self.table, "query", self._answer)
-        tab.on(self.test_form, "submit", self._send_test)
-        tab.on(self.test_form, "cancel", self._close_test)
         return Page.of(
             tab.reader,
             Slot(self.live, key="live"),
             Slot(self.table, key="recipients", title=_("Recipients"), card=True),
-            Slot(self.test, key="test"),
+            Slot(self.test.dialog, key="test"),
         )
 
     def _build_table(self) -> LiveTable:
@@ -186,7 +175,8 @@ class CampaignPage(View):
             after=query.after,
             limit=query.limit,
         )
-        self.feed.answer(query, page)
+        rows = [recipient_cells(row) for row in plain_all(page.items)]
+        self.table.show_page(query.seq, rows, next_cursor=page.next, total=page.total)
 
     async def _filter_failed(self, _: Message) -> None:
         self.table.reset(filters={"state": "failed"})
@@ -200,8 +190,7 @@ class CampaignPage(View):
         if name in VERBS:
             await self._act(name)
         elif name == "test":
-            self.test_form.draw({})
-            self.test.open = True
+            self.test.open(self._id)
         elif name == "edit":
             self.tab.go(f"/campaigns/{self._id}/edit")
         elif name == "export":
@@ -234,16 +223,3 @@ class CampaignPage(View):
         body = {key: row[key] for key in copied if row.get(key)} | {"name": name}
         copy = await self.tab.api.campaigns.create(body)
         self.tab.go(f"/campaigns/{copy.id}/edit")
-
-    async def _send_test(self, message: Message) -> None:
-        try:
-            await self.tab.api.campaigns.test_send(self._id, str(values_of(message).get("to") or ""))
-        except RefusedError as error:
-            self.test_form.show_errors(field_errors(error), error.detail)
-            return
-        self.test_form.saved()
-        self.test.open = False
-        self.tab.shell.toast(self.words(N_("The test message is on its way.")), "success")
-
-    async def _close_test(self, _: Message) -> None:
-        self.test.open = False

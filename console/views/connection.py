@@ -142,8 +142,11 @@ class ConnectionPage(View):
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Shows how it fares now."""
-        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+        changes = self.frame.apply(fact.data for fact in facts)
+        if self._id in changes.changed:
             self._draw()
+            if "status" in changes.changed[self._id]:
+                self.tab.start(self.resync)  # why it is so, the API says in words
 
     def _draw(self) -> None:
         row = self.frame.row(self._id) or {}

@@ -149,8 +149,11 @@ class ImportPage(View):
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the progress."""
-        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+        changes = self.frame.apply(fact.data for fact in facts)
+        if self._id in changes.changed:
             self._draw()
+            if changes.changed[self._id].get("status") == "failed":
+                self.tab.start(self.resync)  # why it failed, the API says in words
 
     def _draw(self) -> None:
         row = self.frame.row(self._id) or {}

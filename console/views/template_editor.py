@@ -131,8 +131,16 @@ class TemplatePage(View):
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Shows a new status at once; the text being edited stays."""
-        if self._id in self.frame.apply(fact.data for fact in facts).changed:
+        changes = self.frame.apply(fact.data for fact in facts)
+        if self._id in changes.changed:
             self._head(self.frame.row(self._id) or {})
+            if "status" in changes.changed[self._id]:
+                self.tab.start(self._learn_reason)
+
+    async def _learn_reason(self) -> None:
+        """Fetches why the provider decided so: facts carry no words."""
+        self.frame.add([plain(await self.tab.api.templates.get(self._id))])
+        self._head(self.frame.row(self._id) or {})
 
     async def _save(self, message: Message) -> None:
         template = message.get("template")

@@ -66,6 +66,7 @@ class Campaign:
     created_at: datetime | None = None
     created_by: str | dict[str, Any] | None = None
     counts: Counts = field(default_factory=Counts)
+    pause_reason: Reason | None = None
     rate_per_second: float = 0.0
     seconds_left: float | None = None
     revision: int = 0
@@ -126,8 +127,8 @@ class Timeline:
 class Recipient:
     """One person in a campaign and how far the message got."""
 
-    contact_id: str
     state: str
+    contact_id: str | None = None
     name: str = ""
     phone: str | None = None
     reason: Reason | None = None

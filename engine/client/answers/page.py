@@ -19,3 +19,4 @@ class Reason:
 
     code: str = ""
     text: str = ""
+    action: str | None = None
