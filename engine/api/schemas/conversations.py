@@ -168,7 +168,7 @@ class MessageAnswer(BaseModel):
             state=message.state,
             reason=reason_of(message, locale),
             created_at=message.occurred_at or message.created_at,
-            sent_at=message.sent_at or message.accepted_at,
+            sent_at=message.sent_at,
             delivered_at=message.delivered_at,
             read_at=message.read_at,
             media=MediaAnswer.of(utterance.media),
