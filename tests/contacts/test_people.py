@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from engine.contacts.consent import GivenConsent, list_consents
@@ -24,7 +27,9 @@ from engine.contacts.service import (
     set_consent,
     withdraw_consent,
 )
-from engine.core.db import tenant_session
+from engine.contacts.wording import fold
+from engine.core.bootstrap import DatabaseUrls
+from engine.core.db import app_engine, tenant_session
 from engine.core.errors import Conflict, Invalid, NotFound
 from tests.contacts.conftest import Company
 
@@ -240,3 +245,28 @@ def test_every_change_is_told(company: Company) -> None:
     assert [fact["revision"] for fact in told] == [1, 2, 3, 4]
     assert told[-1]["deleted"] is True
     assert len(company.facts("contact.opted_out")) == 1
+
+
+@pytest.mark.parametrize("setting", ["", "00000000-0000-0000-0000-000000000000"])
+def test_the_search_behind_the_policy_knows_its_tenant(company: Company, setting: str) -> None:
+    with tenant_session(company.tenant_id) as session:
+        create_contact(session, name="Ana", phone=PHONE)
+
+    with tenant_session(company.tenant_id) as session:
+        session.execute(text("select set_config('app.tenant_id', :tenant, true)"), {"tenant": setting})
+        found = session.execute(text("select find_contacts('%ana%', '%ana%', '{}', null, null, 10)")).all()
+        counted = session.scalar(text("select count_contacts('%ana%', '%ana%', '{}', null, 10)"))
+
+    assert (found, counted) == ([], 0)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12))
+def test_a_name_is_folded_alike_here_and_in_the_database(
+    postgres: DatabaseUrls, migrated: object, name: str
+) -> None:
+    with app_engine().connect() as connection:
+        stored = connection.execute(
+            text("select contact_searchable(:name, null, '{}')"), {"name": name}
+        ).scalar_one()
+
+    assert fold(name).lower() == stored[1:-1].lower()

@@ -59,6 +59,8 @@ NUMBER_WORDS = frozenset(
         "ie",
     }
 )
+# Names that promise a phone only when the cells keep it.
+VAGUE_WORDS = frozenset({"numero", "number", *NAME_WORDS})
 ENOUGH = 0.5  # of the cells of a phone column are phones
 
 
@@ -119,8 +121,7 @@ def _phone_column(cells: Mapping[str, Sequence[str]], region: str) -> str | None
         key=lambda name: (share[name] < ENOUGH, _rank(name, PHONE_WORDS)),
     )
     for name in named:
-        certain = field_name(name) not in NAME_WORDS and field_name(name) not in {"numero", "number"}
-        if share[name] >= ENOUGH or (certain and share[name] > 0):
+        if share[name] >= ENOUGH or (field_name(name) not in VAGUE_WORDS and share[name] > 0):
             return name
     by_cells = [
         name
@@ -129,7 +130,7 @@ def _phone_column(cells: Mapping[str, Sequence[str]], region: str) -> str | None
     ]
     if by_cells:
         return max(by_cells, key=lambda name: share[name])
-    return named[0] if named and field_name(named[0]) not in NAME_WORDS else None
+    return next((name for name in named if field_name(name) not in VAGUE_WORDS), None)
 
 
 def _share_of_phones(seen: Sequence[str], region: str) -> float:

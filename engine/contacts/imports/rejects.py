@@ -15,6 +15,7 @@ from sqlalchemy import select
 from engine.contacts.imports.problems import Problem
 from engine.contacts.models import ContactImport, ImportReject
 from engine.core.db import Work
+from engine.core.errors import NotFound
 
 PAGE = 1000
 BYTE_ORDER_MARK = "\ufeff"  # Excel takes a file without it for Windows-1252
@@ -43,7 +44,9 @@ def rejects_csv(work: Work, import_id: UUID, *, locale: str) -> Iterator[bytes]:
     Opens short sessions of its own, because a body streams after the request's has ended.
     """
     with work.session() as session:
-        found = session.scalars(select(ContactImport).where(ContactImport.id == import_id)).one()
+        found = session.scalar(select(ContactImport).where(ContactImport.id == import_id))
+        if found is None:
+            raise NotFound()
         layout = found.layout or {}
     columns: Sequence[str] = layout.get("columns", ())
     separator = layout.get("separator") or ","

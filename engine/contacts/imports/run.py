@@ -26,7 +26,7 @@ from engine.contacts.models import ImportStatus
 from engine.core.db import Work
 from engine.core.errors import DatabaseAway
 
-BATCH_ROWS = 4000
+BATCH_ROWS = 2000
 FACT_SECONDS = 0.5
 TRIES = 5
 
