@@ -18,7 +18,7 @@ import typer
 from engine.cli.database import migrate, seed
 from engine.cli.programs import Group, Program, doors, of_server, work
 from engine.cli.supervisor import ProcessState, Supervisor, start_supervisor, sweep
-from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Settings, settings
+from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Environment, Settings, settings
 from engine.embedded import (
     Server,
     bootstrap_embedded,
@@ -31,7 +31,7 @@ from engine.embedded import (
 )
 
 DEMO_EMAIL = "owner@demo.example"
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0  # far beyond the usual, for a machine that is busy with other things
 WATCH_SECONDS = 1.0
 RETRY_SECONDS = 10.0
 
@@ -83,7 +83,7 @@ def _start(
     _start_servers(given, supervisor, embedded)
     migrate()
     supervisor.start(Group.DOORS)
-    if not given.is_production and seed():
+    if given.environment is Environment.DEVELOPMENT and seed():
         typer.echo("  the demo company is in place")
     supervisor.start(Group.WORK)
     _wait_until_ready(supervisor, programs)
@@ -132,6 +132,9 @@ def _refuse_taken_ports(listening: Sequence[Program]) -> None:
 
 def _wait_until_ready(supervisor: Supervisor, programs: Sequence[Program]) -> None:
     """Return once every program has shown that it works; raises UpError for those that do not come up."""
+    client = httpx.Client(
+        timeout=2.0, trust_env=False
+    )  # one for all: each new one reads the certificates anew
     deadline = time.monotonic() + READY_SECONDS
     waiting = {program.name: program for program in programs}
     seen: dict[str, set[int]] = {}
@@ -145,12 +148,13 @@ def _wait_until_ready(supervisor: Supervisor, programs: Sequence[Program]) -> No
         ]
         if broken or time.monotonic() > deadline:
             raise UpError("\n".join(_why(supervisor.home, name) for name in broken or waiting))
-        waiting = {name: program for name, program in waiting.items() if not _works(program, states[name])}
+        waiting = {name: each for name, each in waiting.items() if not _works(each, states[name], client)}
         time.sleep(0.2)
+    client.close()
 
 
-def _works(program: Program, state: ProcessState) -> bool:
-    if state.state != "RUNNING" or not _is_healthy(program):
+def _works(program: Program, state: ProcessState, client: httpx.Client) -> bool:
+    if state.state != "RUNNING" or not _is_healthy(program, client):
         return False
     try:
         return len(psutil.Process(state.pid).children()) >= program.children
@@ -158,11 +162,11 @@ def _works(program: Program, state: ProcessState) -> bool:
         return False
 
 
-def _is_healthy(program: Program) -> bool:
+def _is_healthy(program: Program, client: httpx.Client) -> bool:
     if program.health_url is None:
         return True
     try:
-        return httpx.get(program.health_url, timeout=2.0).is_success
+        return client.get(program.health_url).is_success
     except httpx.HTTPError:
         return False
 

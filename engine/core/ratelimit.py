@@ -67,11 +67,11 @@ def forget_connections() -> None:
 
 
 def lease(key: str, *, rate: float, wanted: int, burst: float | None = None) -> Lease:
-    """Up to `wanted` tokens of `key` at `rate` per second; `burst` tokens may come at once (default a tenth of a second).
+    """Up to `wanted` tokens of `key` at `rate` per second; `burst` tokens may come at once (default half a second).
 
     Raises redis.RedisError when Redis is away.
     """
     step = 1_000_000 / rate
-    burst_tokens = burst if burst is not None else max(rate / 10, 1.0)
+    burst_tokens = burst if burst is not None else max(rate / 2, 1.0)
     granted, wait_ms = _script()(keys=[f"rate:{key}"], args=[step, burst_tokens * step, wanted])
     return Lease(int(granted), int(wait_ms) / 1000)

@@ -1,0 +1,237 @@
+"""The whole product as its users start it: `masteria up` in a folder of its own, driven over HTTP and by its CLI."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 90.0
+PASSWORD = "ponte-azul-19-janelas"
+EMAIL = "dona@walk.example"
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def eventually[T](look: Callable[[], T], *, seconds: float = PATIENCE, why: str = "it never came") -> T:
+    """What `look` gives as soon as it is true."""
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < until, why
+        time.sleep(0.1)
+    return found
+
+
+@dataclass
+class Stack:
+    """A running product."""
+
+    home: Path
+    api_port: int = field(default_factory=free_port)
+    console_port: int = field(default_factory=free_port)
+    simulator_port: int = field(default_factory=free_port)
+    demo: bool = False
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def console_url(self) -> str:
+        """Where the console answers."""
+        return f"http://127.0.0.1:{self.console_port}"
+
+    @property
+    def simulator_url(self) -> str:
+        """Where the simulator answers."""
+        return f"http://127.0.0.1:{self.simulator_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the product's processes and its CLI are told."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("MASTERIA_")}
+        return clean | {
+            "MASTERIA_HOME": str(self.home),
+            "MASTERIA_ENVIRONMENT": "development" if self.demo else "test",
+            "MASTERIA_API_PORT": str(self.api_port),
+            "MASTERIA_CONSOLE_PORT": str(self.console_port),
+            "MASTERIA_SIMULATOR_PORT": str(self.simulator_port),
+            "MASTERIA_DEMO_PASSWORD": PASSWORD,
+        }
+
+    def start(self) -> None:
+        """`masteria up`, until everything answers."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "engine.cli", "up"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=(self.home / "up.txt").open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        eventually(self._is_ready, seconds=180, why="the product did not come up")
+
+    def _is_ready(self) -> bool:
+        said = (self.home / "up.txt").read_text()
+        assert self.process is not None
+        assert self.process.poll() is None, said
+        return "Master IA is ready" in said
+
+    def stop(self) -> float:
+        """Ctrl-C; answers with the seconds until everything was down."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        return time.monotonic() - began
+
+    def cli(self, *arguments: str) -> str:
+        """What `masteria …` prints."""
+        return subprocess.run(
+            [sys.executable, "-m", "engine.cli", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            input=PASSWORD + "\n",
+        ).stdout
+
+    def processes(self, words: str) -> list[psutil.Process]:
+        """This product's processes whose command holds these words."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            try:
+                ours = process.environ().get("MASTERIA_HOME") == str(self.home)
+            except psutil.Error:
+                continue
+            if ours and words in " ".join(process.info["cmdline"] or []):
+                found.append(process)
+        return found
+
+    def kill(self, words: str) -> int:
+        """SIGKILL all of them at once, as a machine that loses power; the supervisor starts them anew."""
+        victims = self.processes(words)
+        for victim in victims:
+            victim.suspend()
+        for victim in victims:
+            victim.kill()
+        return len(victims)
+
+    def valkey(self) -> "redis.Redis":
+        """The product's Valkey."""
+        settings = (self.home / "run" / "redis.env").read_text()
+        [line] = [line for line in settings.splitlines() if line.startswith("MASTERIA_REDIS_URL=")]
+        return redis.Redis.from_url(line.partition("=")[2].strip('"'))
+
+    def simulator(self, method: str, path: str, body: Any = None) -> Any:
+        """An admin call to the simulator."""
+        answer = httpx.request(method, self.simulator_url + path, json=body, timeout=30, trust_env=False)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> httpx.Client:
+        """A client of the API with somebody's token."""
+        client = httpx.Client(base_url=self.api_url, timeout=60, trust_env=False)
+        answer = client.post("/v1/auth/token", data={"username": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return client
+
+    def company(self) -> httpx.Client:
+        """A new company with an owner, who is signed in."""
+        self.cli("company", "create", "Loja do Passeio")
+        self.cli(
+            "user", "create", EMAIL, "--company", "loja-do-passeio", "--role", "owner", "--password-stdin"
+        )
+        return self.sign_in(EMAIL)
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[Stack]:
+    """A product for the length of a block; what it wrote stays in its home for a look after a failure."""
+    stack.start()
+    try:
+        yield stack
+    finally:
+        if stack.process is not None and stack.process.poll() is None:
+            stack.stop()
+
+
+def sandbox_channel(stack: Stack, api: httpx.Client, *, rate: int = 1000) -> dict[str, Any]:
+    """A sandbox channel on a new number of the simulator, connected."""
+    account = stack.simulator("POST", "/_admin/accounts", {"verified_name": "Loja do Passeio", "rate": 1000})
+    body = {
+        "kind": "whatsapp_cloud",
+        "name": "Passeio",
+        "environment": "sandbox",
+        "credentials": {
+            name: account[name] for name in ("phone_number_id", "waba_id", "access_token", "app_secret")
+        },
+        "rate_per_second": rate,
+    }
+    answer = api.post("/v1/channels", json=body)
+    assert answer.status_code == 201, answer.text
+    channel: dict[str, Any] = answer.json()
+    assert channel["status"] == "connected", json.dumps(channel)
+    return channel
+
+
+def approved_template(stack: Stack, api: httpx.Client, channel_id: str, **changes: Any) -> str:
+    """A template that the simulator's reviewer has approved, known to the product by its webhook."""
+    body = {
+        "channel_id": channel_id,
+        "name": "novidade",
+        "language": "pt_BR",
+        "category": "UTILITY",
+        "components": [
+            {"type": "BODY", "text": "Oi {{1}}, chegou novidade.", "example": {"body_text": [["Ana"]]}}
+        ],
+    }
+    answer = api.post("/v1/templates", json=body | changes)
+    assert answer.status_code == 201, answer.text
+    template_id: str = answer.json()["id"]
+    for template in stack.simulator("GET", "/_admin/state")["templates"]:
+        if template["status"] == "PENDING":
+            stack.simulator("POST", f"/_admin/templates/{template['id']}", {"status": "APPROVED"})
+    eventually(
+        lambda: api.get(f"/v1/templates/{template_id}").json()["status"] == "approved", why="not approved"
+    )
+    return template_id
+
+
+def import_people(api: httpx.Client, amount: int, *, first: int = 0) -> str:
+    """People from a messy file; answers with the id of the import, which has ended."""
+    lines = ["Nome;Celular;Cidade"]
+    lines += [
+        f"Pessoa {number};(11) 9{10_000_000 + number:08d};Santos" for number in range(first, first + amount)
+    ]
+    file = "\r\n".join(lines).encode("cp1252")
+    answer = api.post("/v1/contacts/imports", files={"file": ("clientes.csv", file, "text/csv")})
+    assert answer.status_code == 202, answer.text
+    import_id: str = answer.json()["id"]
+
+    def ended() -> bool:
+        return bool(api.get(f"/v1/contacts/imports/{import_id}").json()["status"] in ("completed", "failed"))
+
+    eventually(ended, why="the import did not end")
+    return import_id
