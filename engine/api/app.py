@@ -19,7 +19,16 @@ from engine.api.intake import PREFIX as HOOKS
 from engine.api.intake import Intake
 from engine.api.middleware import PlainBodies, Telemetry
 from engine.api.openapi import describe
-from engine.api.routes import accounts, analytics, campaigns, channels, conversations, health, templates
+from engine.api.routes import (
+    accounts,
+    analytics,
+    campaigns,
+    channels,
+    contacts,
+    conversations,
+    health,
+    templates,
+)
 from engine.core.db import app_engine
 from engine.core.log import configure_logging
 from engine.core.system import system_engine
@@ -31,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.open_router,
     accounts.secret_router,
     accounts.router,
+    contacts.router,
     channels.router,
     templates.router,
     campaigns.router,
