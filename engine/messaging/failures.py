@@ -231,6 +231,14 @@ TEMPLATE_REASONS: Mapping[str, Explanation] = {
     "COMPONENTS_CHANGED": Explanation(
         N_("The text was changed in WhatsApp Manager."), N_("Synchronise the templates to see the new text.")
     ),
+    "CATEGORY_WILL_BE_MARKETING": Explanation(
+        N_("WhatsApp is about to move the template to the category MARKETING."),
+        N_("Its price and rules change with it: correct the text if that is not meant."),
+    ),
+    "CATEGORY_WILL_BE_UTILITY": Explanation(
+        N_("WhatsApp is about to move the template to the category UTILITY."),
+        N_("Its price and rules change with it: correct the text if that is not meant."),
+    ),
     "PENDING_DELETION": Explanation(N_("The template is being deleted at WhatsApp."), WAIT_FOR_WHATSAPP),
     "DELETED": Explanation(N_("The template was deleted at WhatsApp."), WAIT_FOR_WHATSAPP),
 }
