@@ -24,6 +24,7 @@ from engine.api.schemas.contacts import (
     PreviewAnswer,
     ProofBody,
     TagList,
+    TagsPart,
 )
 from engine.contacts import queries, service
 from engine.contacts.imports import service as imports
@@ -46,9 +47,7 @@ Mapping = Annotated[
         description='What each column is: `{"Celular": "phone", "Cidade": "field.cidade"}`; guessed when left out.'
     ),
 ]
-Tags = Annotated[
-    Json[list[str]] | None, Form(description='Tags for everybody in the file: `["feira-2026"]`.')
-]
+Tags = Annotated[Json[TagsPart] | None, Form(description='Tags for everybody in the file: `["feira-2026"]`.')]
 Proof = Annotated[
     Json[ProofBody] | None,
     Form(description='Everybody in the file said yes: `{"purpose": "marketing", "source": "…"}`.'),
@@ -141,7 +140,7 @@ def create_import(
                 recognised,
                 filename=file.filename or "",
                 mapping=mapping,
-                tags=tags or (),
+                tags=tags.root if tags else (),
                 consent=consent.given() if consent else None,
                 region=region,
                 created_by=caller.user_id,

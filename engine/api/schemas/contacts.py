@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from engine.contacts.consent import GivenConsent
 from engine.contacts.imports.problems import Problem
@@ -56,6 +56,10 @@ class ProofBody(BaseModel):
     def given(self) -> GivenConsent:
         """As the service takes it."""
         return GivenConsent(self.source, self.purpose, ConsentState(self.state))
+
+
+class TagsPart(RootModel[Annotated[list[Tag], Field(max_length=50)]]):
+    """Tags in a part of a form; a model, because FastAPI takes a bare list for a part that comes several times."""
 
 
 class ContactBody(BaseModel):
