@@ -9,7 +9,7 @@ import psycopg
 import typer
 
 from engine.cli.accounts import company_app, user_app
-from engine.cli.database import bootstrap, migrate, role_passwords, seed
+from engine.cli.database import bootstrap, migrate, role_passwords
 from engine.cli.doctor import examine
 from engine.cli.reset import ResetRefused, reset_home
 from engine.cli.supervisor import SupervisorError
@@ -20,12 +20,15 @@ from engine.core.i18n import choose_locale, say
 from engine.core.log import configure_logging
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, settings
 from engine.embedded import EmbeddedServerError
+from engine.seed import seed_demo
+from engine.seed.sandbox import SimulatorAwayError
 
 FORESEEN = (
     EmbeddedServerError,
     MasterIAError,
     ResetRefused,
     SettingsError,
+    SimulatorAwayError,
     SupervisorError,
     UpError,
     psycopg.OperationalError,
@@ -58,7 +61,7 @@ def migrate_command() -> None:
 def seed_command() -> None:
     """Fill an empty database with the demo company."""
     typer.echo(
-        "The demo company is in place." if seed() else "There is a company already: nothing was changed."
+        "The demo company is in place." if seed_demo() else "There is a company already: nothing was changed."
     )
 
 

@@ -1,7 +1,5 @@
-"""What the operator does to the database: migrate, seed, and the roles and database themselves."""
+"""What the operator does to the database: migrate, and the roles and database themselves."""
 
-import importlib
-import importlib.util
 import os
 import secrets
 from dataclasses import dataclass
@@ -15,8 +13,6 @@ from sqlalchemy import create_engine
 
 from engine.core.bootstrap import DatabaseUrls, RolePasswords, bootstrap_database, database_urls
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, project_root, settings
-
-SEED_MODULE = "engine.seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +43,6 @@ def revisions() -> Revisions:
 
 def _alembic() -> Config:
     return Config(str(project_root() / "alembic.ini"))
-
-
-def seed() -> bool:
-    """Fill an empty database with the demo company; True when it did, False when there was one already."""
-    if importlib.util.find_spec(SEED_MODULE) is None:
-        return False
-    return bool(importlib.import_module(SEED_MODULE).seed_demo())
 
 
 def role_passwords() -> RolePasswords:

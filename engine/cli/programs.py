@@ -10,6 +10,7 @@ from engine.core.settings import Settings
 from engine.embedded import Server
 
 LOOPBACK = "127.0.0.1"
+WORK_STOP_SECONDS = 9  # for calls in flight; all is down within fifteen, on a busy machine too
 WORK_STEADY_SECONDS = 4  # nobody can ask these by HTTP; what is wrong in their code shows by then
 
 
@@ -85,7 +86,7 @@ def doors(given: Settings) -> tuple[Program, ...]:
 
 
 def work(given: Settings) -> tuple[Program, ...]:
-    """The processes that work by themselves; a call in flight gets ten seconds to end."""
+    """The processes that work by themselves; a call in flight gets its time to end."""
 
     def worker(queue: str, processes: int) -> Program:
         return Program(
@@ -96,7 +97,7 @@ def work(given: Settings) -> tuple[Program, ...]:
                 *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", given.log_level),
                 *("--without-gossip", "--without-mingle"),
             ),
-            stop_seconds=10,
+            stop_seconds=WORK_STOP_SECONDS,
             steady_seconds=WORK_STEADY_SECONDS,
             children=processes,
         )
@@ -109,7 +110,7 @@ def work(given: Settings) -> tuple[Program, ...]:
             *("celery", "-A", "engine.scheduler.app", "beat", "--loglevel", given.log_level),
             *("--schedule", str(schedule), "--pidfile="),
         ),
-        stop_seconds=5,
+        stop_seconds=3,
         steady_seconds=WORK_STEADY_SECONDS,
     )
     return (worker("send", 2), worker("events", 2), worker("jobs", 1), beat)

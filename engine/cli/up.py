@@ -15,7 +15,7 @@ import httpx
 import psutil
 import typer
 
-from engine.cli.database import migrate, seed
+from engine.cli.database import migrate
 from engine.cli.programs import Group, Program, doors, of_server, work
 from engine.cli.supervisor import ProcessState, Supervisor, start_supervisor, sweep
 from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Environment, Settings, settings
@@ -29,6 +29,7 @@ from engine.embedded import (
     wait_for_postgres,
     wait_for_valkey,
 )
+from engine.seed import seed_demo
 
 DEMO_EMAIL = "owner@demo.example"
 READY_SECONDS = 180.0  # far beyond the usual, for a machine that is busy with other things
@@ -83,7 +84,7 @@ def _start(
     _start_servers(given, supervisor, embedded)
     migrate()
     supervisor.start(Group.DOORS)
-    if given.environment is Environment.DEVELOPMENT and seed():
+    if given.environment is Environment.DEVELOPMENT and seed_demo():
         typer.echo("  the demo company is in place")
     supervisor.start(Group.WORK)
     _wait_until_ready(supervisor, programs)
