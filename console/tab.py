@@ -98,8 +98,8 @@ class Tab:
     ) -> None:
         """Has a listener hear an event; what fails is told by `failed`, or else as a toast."""
 
-        async def hear(message: Message) -> None:
-            await self._guarded(partial(_awaited, listener, message), failed)
+        def hear(message: Message) -> None:
+            self.start(partial(_awaited, listener, message), failed=failed)
 
         component.on(event, hear)
 

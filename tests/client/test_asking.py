@@ -95,7 +95,13 @@ def test_an_api_that_is_away_is_unreachable() -> None:
 
 
 def test_what_a_newer_api_adds_is_left_out_and_what_it_does_not_tell_has_a_default() -> None:
-    told = {"id": "c1", "name": "Sale", "status": "running", "colour": "red", "counts": {"total": 3, "bounced": 1}}
+    told = {
+        "id": "c1",
+        "name": "Sale",
+        "status": "running",
+        "colour": "red",
+        "counts": {"total": 3, "bounced": 1},
+    }
     api = api_over(lambda _: httpx.Response(200, json=told))
 
     campaign = asyncio.run(api.campaigns.get("c1"))

@@ -7,7 +7,8 @@ import pytest
 
 from engine.client import BlockingApi, frame_of, heatmap_frame, read_as, series_frame
 from engine.client.answers import Contact, Overview
-from tests.console.console_fake_api import make_fake_api, overview_of
+from tests.console.console_fake_api import make_fake_api
+from tests.console.console_fake_data import overview_of
 
 
 @pytest.fixture

@@ -1,0 +1,402 @@
+"""The screens, driven by what the browser would say, over the stand-in API."""
+
+import json
+
+import pytest
+
+from console.views import NOT_FOUND, ROUTES, find_view
+from console.views.campaign_editor import CampaignEditor
+from console.views.campaign_live import CampaignPage
+from console.views.campaigns import CampaignList
+from console.views.connection import ConnectionPage, NewConnection
+from console.views.connections import ConnectionList
+from console.views.contacts import Contacts
+from console.views.import_wizard import ImportWizard
+from console.views.imports import ImportList, ImportPage
+from console.views.overview import OverviewPage
+from console.views.template_editor import TemplatePage
+from console.views.templates import TemplateList
+from tests.console.console_fake_data import Store, counts
+from tests.console.console_setup import Ear, ask, asked_paths, confirming, enter, fact, make_tab, say
+
+
+@pytest.mark.parametrize("role", ["owner", "agent", "analyst"])
+@pytest.mark.parametrize("kind", [kind for _, kind in ROUTES] + [NOT_FOUND])
+def test_every_screen_is_built_for_every_role_without_asking_anything(kind: type, role: str) -> None:
+    store = Store()
+
+    view = kind(make_tab(store, role=role))
+
+    assert view.panel is not None
+    assert store.asked == []
+
+
+def test_routes_lead_to_their_screens() -> None:
+    found = {
+        path: find_view(path)[0]
+        for path in ("/", "/campaigns", "/campaigns/new", "/contacts/imports", "/nope/x")
+    }
+
+    assert found == {
+        "/": OverviewPage, "/campaigns": CampaignList, "/campaigns/new": CampaignEditor,
+        "/contacts/imports": ImportList, "/nope/x": NOT_FOUND,
+    }  # fmt: skip
+    assert find_view("/campaigns/0198-ab?tab=1") == (CampaignPage, {"campaign_id": "0198-ab"})
+
+
+def test_the_list_of_campaigns_answers_a_question_with_rows_and_progress() -> None:
+    view = CampaignList(make_tab())
+    ear = Ear(view.table)
+
+    ask(view.table)
+
+    rows = ear.last("page")["rows"]
+    assert [row["name"] for row in rows][:2] == ["Black Friday: clientes VIP", "Volta às aulas"]
+    assert rows[0]["progress"] == pytest.approx((4904 - 1874) / 4904)
+
+
+def test_a_filter_reaches_the_api() -> None:
+    view = CampaignList(make_tab())
+    ear = Ear(view.table)
+
+    ask(view.table, filters={"status": "draft"})
+
+    assert [row["status"] for row in ear.last("page")["rows"]] == ["draft"]
+
+
+def test_a_fact_patches_only_the_cells_that_changed() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    ear = Ear(view.table)
+    ask(view.table)
+    running = store.campaigns[0]
+    later = {**counts(**running["counts"]), "queued": 1000, "delivered": 2160}
+
+    view.take(
+        [fact("campaign.changed", {"id": running["id"], "revision": 2, "status": "running", "counts": later})]
+    )
+
+    (cells,) = ear.last("patch")["rows"].values()
+    assert set(cells) == {"progress", "delivered", "read"}
+
+
+def test_an_older_fact_changes_nothing() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    ear = Ear(view.table)
+    ask(view.table)
+
+    view.take([fact("campaign.changed", {"id": store.campaigns[0]["id"], "revision": 0, "status": "draft"})])
+
+    assert ear.of("patch") == []
+
+
+def test_a_campaign_made_elsewhere_has_the_page_asked_again() -> None:
+    view = CampaignList(make_tab())
+    ear = Ear(view.table)
+    ask(view.table)
+
+    view.take([fact("campaign.changed", {"id": "new-one", "revision": 1, "status": "running"})])
+
+    assert ear.of("refresh")
+
+
+def test_the_page_of_a_campaign_moves_by_facts_and_ignores_other_campaigns() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    ear = Ear(view.live)
+    running = store.campaigns[0]
+    enter(view, campaign_id=running["id"])
+
+    view.take([
+        fact("campaign.changed", {"id": store.campaigns[1]["id"], "revision": 9, "status": "cancelled"}),
+        fact("campaign.changed", {"id": running["id"], "revision": 3, "status": "paused", "counts": running["counts"]}),
+        fact("campaign.changed", {"id": running["id"], "revision": 2, "status": "pausing", "counts": running["counts"]}),
+    ])  # fmt: skip
+
+    assert ear.last("campaign")["campaign"]["name"] == running["name"]
+    assert ear.last("patch")["fields"]["status"] == "paused"
+    assert ear.last("failures")["items"][0]["n"] == 48
+
+
+def test_pausing_asks_the_api_and_draws_what_came_of_it() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    ear = Ear(view.live)
+    enter(view, campaign_id=store.campaigns[0]["id"])
+
+    say(view.live, "command", name="pause")
+
+    assert asked_paths(store) == [f"/v1/campaigns/{store.campaigns[0]['id']}/pause"]
+    assert ear.last("campaign")["campaign"]["status"] == "paused"
+    assert view.live.busy_command == ""
+
+
+def test_a_refused_verb_is_said_in_the_words_of_the_api_and_the_screen_fetched_again() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    shell, ear = Ear(view.tab.shell), Ear(view.live)
+    enter(view, campaign_id=store.campaigns[3]["id"])
+
+    say(view.live, "command", name="pause")
+
+    assert shell.last("toast") | {"action": None} == {
+        "type": "toast", "text": "A campanha não está enviando.", "kind": "error", "action": None,
+    }  # fmt: skip
+    assert len(ear.of("campaign")) == 2
+
+
+def test_an_analyst_has_no_button_but_export() -> None:
+    assert CampaignPage(make_tab(role="analyst")).live.allowed == ["export"]
+    assert CampaignList(make_tab(role="analyst")).table.toolbar == []
+    assert Contacts(make_tab(role="analyst")).table.selectable is False
+    assert ConnectionList(make_tab(role="agent")).table.toolbar == []
+
+
+def test_an_agent_writes_contacts_but_starts_no_campaign() -> None:
+    assert "start" not in CampaignPage(make_tab(role="agent")).live.allowed
+    assert Contacts(make_tab(role="agent")).table.selectable is True
+
+
+def test_the_overview_draws_its_figures_and_hides_the_welcome() -> None:
+    view = OverviewPage(make_tab())
+    kpis, funnel, heatmap = Ear(view.kpis), Ear(view.funnel), Ear(view.heatmap)
+
+    enter(view)
+
+    cards = kpis.last("items")["items"]
+    assert [card["key"] for card in cards] == [
+        "sent",
+        "delivered_rate",
+        "read_rate",
+        "replied",
+        "failed_rate",
+    ]
+    assert [step["label"] for step in funnel.last("steps")["steps"]] == [
+        "Accepted",
+        "Delivered",
+        "Read",
+        "Replied",
+    ]
+    assert len(heatmap.last("cells")["cells"]) == 7
+    assert view.page.hidden == ["welcome"]
+    assert len(view.chart.source.data["at"]) == 7 * 24
+
+
+def test_activity_moves_the_sums_at_once_and_twice_told_counts_once() -> None:
+    view = OverviewPage(make_tab())
+    kpis = Ear(view.kpis)
+    enter(view)
+    before = next(card["value"] for card in kpis.last("items")["items"] if card["key"] == "sent")
+
+    def bucket(sent: int, revision: int) -> dict[str, object]:
+        return {"at": "2026-11-23T15:00:00Z", "channel_id": "c", "sent": sent, "revision": revision}
+
+    view.take([fact("activity.changed", {"buckets": [bucket(10, 1)]})])
+    view.take([fact("activity.changed", {"buckets": [bucket(25, 2)]})])
+    view.take([fact("activity.changed", {"buckets": [bucket(25, 2)]})])
+
+    moved = [message["fields"]["value"] for message in kpis.of("patch") if message["key"] == "sent"]
+    assert moved == [before + 15]
+
+
+def test_a_failing_api_shows_in_the_cards_with_a_way_to_try_again() -> None:
+    store = Store()
+    view = OverviewPage(make_tab(store))
+    kpis = Ear(view.kpis)
+    view._period = "a year"
+
+    enter(view)
+
+    assert kpis.last("error")["text"] == "Something went wrong on our side. Please try again in a moment."
+
+
+def test_a_contact_is_opened_changed_and_saved() -> None:
+    store = Store()
+    view = Contacts(make_tab(store))
+    form = Ear(view.person.form)
+    enter(view, contact_id=store.contacts[1]["id"])
+
+    shown = form.last("values")["values"]
+
+    assert (shown["name"], shown["consent"], shown["field.cidade"]) == ("Bruno Lima", "granted", "São Paulo")
+    assert view.person.drawer.open is True
+
+
+def test_what_is_wrong_with_a_field_is_said_beside_it() -> None:
+    view = Contacts(make_tab())
+    form = Ear(view.person.form)
+    say(view.table, "toolbar", key="add")
+
+    say(view.person.form, "submit", values={"name": "Zé", "phone": "123", "consent": "none"})
+
+    assert form.last("errors")["errors"] == {"phone": "Este telefone está incompleto."}
+    assert view.person.drawer.open is True
+
+
+def test_deleting_contacts_asks_first() -> None:
+    store = Store()
+    view = Contacts(make_tab(store))
+
+    with confirming(view.tab, answer=False) as asked:
+        say(view.table, "bulk", key="delete", ids=["a", "b"])
+
+    assert asked == ["Delete 2 contacts?"]
+    assert asked_paths(store, "DELETE") == []
+
+
+def test_a_file_becomes_columns_then_an_import_with_what_the_people_agreed_to() -> None:
+    store = Store()
+    view = ImportWizard(make_tab(store))
+    mapping, file = Ear(view.mapping), Ear(view.file)
+    enter(view)
+    preview = {
+        "columns": [{"name": "Fone", "guess": "phone", "samples": ["11 9"]}, {"name": "Obs", "guess": "skip"}],
+        "rows_sampled": 3, "problems": [{"code": "few_rows", "text": "Só 3 linhas."}],
+    }  # fmt: skip
+
+    say(view.file, "uploaded", name="file", answer=preview)
+    say(view.page, "action", key="next")
+    say(view.people, "submit", values={"tags": ["feira"], "consent": True, "source": "estande"})
+
+    assert mapping.last("columns")["columns"][0]["name"] == "Fone"
+    assert view.notice.text == "Só 3 linhas."
+    parts = file.sent[-1]["extra"]
+    assert json.loads(parts["mapping"]) == {"Fone": "phone"}
+    assert json.loads(parts["consent"]) == {"purpose": "marketing", "source": "estande"}
+
+
+def test_without_a_column_for_the_phone_there_is_no_going_on() -> None:
+    view = ImportWizard(make_tab())
+    enter(view)
+    say(view.file, "uploaded", name="file", answer={"columns": [{"name": "Obs", "guess": "skip"}]})
+
+    say(view.page, "action", key="next")
+
+    assert view.stepper.current == "columns"
+    assert view.page.actions[0]["disabled"] is True
+
+
+def test_a_running_import_moves_and_offers_its_rejected_rows_when_done() -> None:
+    store = Store()
+    view = ImportPage(make_tab(store))
+    progress, shell = Ear(view.progress), Ear(view.tab.shell)
+    running = store.imports[1]
+    enter(view, import_id=running["id"])
+
+    view.take([fact("import.changed", running | {"revision": 2, "status": "completed", "rejected": 12})])
+    say(view.notice, "action", key="rejects")
+
+    assert progress.last("progress")["share"] == 1.0
+    assert view.notice.title == "12 rows were not taken"
+    assert shell.sent[-1]["path"] == f"/files/imports/{running['id']}/rejects.csv"
+
+
+def test_a_campaign_is_written_step_by_step_and_started_once_confirmed() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    picker = Ear(view.picker)
+    enter(view)
+    template = store.templates[0]["id"]
+
+    say(view.basics, "change", name="name", values={"name": "Natal", "channel_id": view.draft.channel_id})
+    say(view.basics, "change", name="template_id",
+        values={"name": "Natal", "channel_id": view.draft.channel_id, "template_id": template})  # fmt: skip
+    say(view.page, "action", key="next")
+    say(view.picker, "change", audience={"tags": ["vip"]}, seq=7)
+    say(view.page, "action", key="next")
+    say(view.mapper, "change", variables={"body.1": "contact.name", "body.2": {"text": "30%"}}, complete=True)
+    say(view.page, "action", key="next")
+    with confirming(view.tab, answer=True) as asked:
+        say(view.page, "action", key="start")
+
+    assert (picker.last("count")["seq"], picker.last("count")["count"]["will_send"]) == (7, 4904)
+    assert asked == ["Send to 4,904 people?"]
+    saved = store.campaigns[0]
+    assert (saved["name"], saved["audience"], saved["status"]) == ("Natal", {"tags": ["vip"]}, "running")
+    assert view.tab.shell.route == f"/campaigns/{saved['id']}"
+
+
+def test_the_editor_does_not_go_past_a_step_that_lacks_something() -> None:
+    view = CampaignEditor(make_tab())
+    enter(view)
+
+    say(view.stepper, "step", key="review")
+
+    assert view.stepper.current == "message"
+    assert view.page.actions[0]["disabled"] is True
+
+
+def test_a_new_template_goes_to_the_provider_with_its_channel() -> None:
+    store = Store()
+    view = TemplatePage(make_tab(store))
+    enter(view)
+
+    assert view.editor.readonly is False
+    assert view.editor.channels[0]["label"] == "Vendas"
+
+
+def test_a_rejected_template_says_why() -> None:
+    store = Store()
+    view = TemplatePage(make_tab(store))
+
+    enter(view, template_id=store.templates[3]["id"])
+
+    assert (view.notice.tone, view.notice.text) == ("danger", "O texto promete um prêmio.")
+    assert view.page.hidden == []
+
+
+def test_the_list_of_templates_shows_the_text_shortened() -> None:
+    view = TemplateList(make_tab())
+    ear = Ear(view.table)
+
+    ask(view.table)
+
+    assert ear.last("page")["rows"][0]["text"].startswith("Olá {{1}}! Hoje tudo")
+
+
+def test_a_connection_shows_its_webhook_and_what_needs_attention() -> None:
+    store = Store()
+    view = ConnectionPage(make_tab(store))
+    webhook = Ear(view.webhook)
+
+    enter(view, channel_id=store.channels[1]["id"])
+
+    rows = {row["key"]: row for row in webhook.last("rows")["rows"]}
+    assert rows["url"]["kind"] == "copy"
+    assert (rows["token"]["kind"], rows["token"]["value"]) == ("secret", "tok-verify-1")
+    assert view.notice.text == "A Meta recusou o token de acesso. Gere outro."
+
+
+def test_a_number_is_connected_and_its_secrets_are_not_kept_on_screen() -> None:
+    store = Store()
+    view = NewConnection(make_tab(store))
+    form = Ear(view.form)
+    enter(view)
+    values = {"name": "Loja", "environment": "sandbox", "phone_number_id": " 1 ", "waba_id": "2",
+              "access_token": "EAA", "app_secret": "abc", "rate_per_second": 80}  # fmt: skip
+
+    say(view.form, "submit", values=values)
+
+    body = json.loads(
+        next(sent for asked, path, sent in store.asked if (asked, path) == ("POST", "/v1/channels"))
+    )
+    assert body["credentials"] == {
+        "phone_number_id": "1",
+        "waba_id": "2",
+        "access_token": "EAA",
+        "app_secret": "abc",
+    }
+    assert "EAA" not in json.dumps(form.sent)
+    assert view.tab.shell.route == f"/connections/{store.channels[-1]['id']}"
+
+
+def test_an_ended_session_leads_to_the_sign_in_page() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    shell = Ear(view.tab.shell)
+    store.tokens.clear()
+
+    enter(CampaignPage(view.tab), campaign_id=store.campaigns[0]["id"])
+
+    assert shell.last("reload")["path"] == "/sign-in?ended=1"
