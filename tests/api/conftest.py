@@ -88,7 +88,7 @@ class World:
 
 def serve(app: Front) -> Iterator[str]:
     """The application on a free loopback port, until the generator ends."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, log_config=None, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
