@@ -89,8 +89,8 @@ class Supervisor:
         for group in reversed(Group):
             if group in present:
                 self.stop(group, seconds=15)
-        _call(self.home).supervisor.shutdown()  # heard at once; a signal is looked for once a second
-        self.child.wait(10)
+        self.child.kill()  # it has no children left and nothing to write: asking would only take longer
+        self.child.wait()
 
 
 def start_supervisor(home: Path, programs: Sequence[Program], environment: Mapping[str, str]) -> Supervisor:
