@@ -282,6 +282,18 @@ def test_every_change_is_a_fact_with_a_growing_revision(company: Company) -> Non
     assert company.account.made["access_token"] not in str(told)
 
 
+def test_the_newest_fact_says_of_each_field_what_the_api_says(company: Company) -> None:
+    channel = company.connect(credentials={"access_token": "EAAwrong"})
+
+    told = facts(company)[-1]
+
+    del told["deleted"]
+    reason = told.pop("status_reason")
+    fresh = company.http.get(f"/v1/channels/{channel['id']}").json()
+    assert told == {name: fresh[name] for name in told}
+    assert reason == {name: fresh["status_reason"][name] for name in reason}
+
+
 def test_an_account_that_left_whatsapp_stops_the_channel(company: Company) -> None:
     channel = company.connect()
     row = stored(company, channel)

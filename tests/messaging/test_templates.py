@@ -429,6 +429,24 @@ def test_two_channels_of_one_account_are_both_told(company: Company, channel: di
     assert {item["status"] for item in items} == {"approved"}
 
 
+def test_the_newest_fact_says_of_each_field_what_the_api_says(
+    company: Company, channel: dict[str, Any]
+) -> None:
+    template = submit(company, channel, name="reject_scam")
+    reviewed(company, template)
+
+    with tenant_session(company.tenant_id) as session:
+        told = session.scalars(
+            text("select payload from outbox where kind = 'template.changed' order by id desc limit 1")
+        ).one()
+
+    del told["deleted"]
+    reason = told.pop("status_reason")
+    fresh = shown(company, template)
+    assert told == {name: fresh[name] for name in told}
+    assert reason == {name: fresh["status_reason"][name] for name in reason}
+
+
 def test_the_same_key_submits_once(company: Company, channel: dict[str, Any]) -> None:
     headers = {"Idempotency-Key": "one"}
 
