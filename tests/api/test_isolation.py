@@ -94,7 +94,7 @@ def _offences(stage: Stage, operation: Operation) -> Iterator[Offence]:
         yield Offence(operation.id, f"takes another company's id: {theirs.status_code}")
     if operation.names_an_id and not operation.reads and theirs.is_success:
         yield Offence(operation.id, f"takes another company's id: {theirs.status_code}")
-    if _told(theirs) != _told(nobodys):
+    if operation.names_an_id and _told(theirs) != _told(nobodys):
         yield Offence(operation.id, "tells whether another company has such a row")
 
 
@@ -130,9 +130,17 @@ def test_the_rows_of_the_other_company_are_there_to_be_found(
         if operation.reads and operation.path_ids and operation.id not in ON_DISK
     ]
 
-    found = {one.id: one.ask(stage.victim.http, stage.row_id).status_code for one in shows}
+    hidden = [one.id for one in shows if not shows_something(one, stage)]
 
-    assert [name for name, status in found.items() if status == 404] == []
+    assert hidden == []
+
+
+def shows_something(operation: Operation, stage: Stage) -> bool:
+    """Whether the victim itself finds the row; made-up rows may well break off what is made of them."""
+    try:
+        return operation.ask(stage.victim.http, stage.row_id).status_code != 404
+    except httpx.RemoteProtocolError:
+        return True
 
 
 def test_every_table_of_a_tenant_takes_part(world: World, superuser: psycopg.Connection) -> None:
