@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
@@ -21,6 +21,7 @@ from engine.contacts.merging import Repoint, merge_contacts
 from engine.contacts.models import Contact, ContactIdentity, IdentityKind
 from engine.contacts.rows import find_locked, get_locked
 from engine.contacts.wording import clean_name
+from engine.core.db import tenant_of
 from engine.core.errors import Conflict
 from engine.core.ids import ContactId, uuid7
 
@@ -46,11 +47,23 @@ def resolve_contact(
     """
     if not identities:
         raise ValueError("a person is known by at least one identity")
+    _wait_for_turn(session, identities)
     for _ in range(TRIES):
         resolution = _resolve(session, identities, name=clean_name(name), repoint=repoint)
         if resolution is not None:
             return resolution
     raise Conflict()
+
+
+def _wait_for_turn(session: Session, identities: Sequence[Identity]) -> None:
+    """Let nobody else look for the same person until this transaction ends.
+
+    Without it, two first messages at once make two contacts, and the second takes the number from the first.
+    """
+    tenant = tenant_of(session)
+    keys = sorted(f"{tenant}|{identity.kind}|{identity.scope}|{identity.value}" for identity in identities)
+    for key in keys:
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def _resolve(
