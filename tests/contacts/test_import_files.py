@@ -7,7 +7,7 @@ from datetime import date
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
@@ -204,6 +204,7 @@ def test_a_cell_may_have_several_lines() -> None:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8))
 def test_what_a_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
     written = io.StringIO(newline="")
@@ -214,6 +215,7 @@ def test_what_a_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
     assert [cells for _, cells in records] == rows
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_file_whatever_breaks_the_preview(content: bytes) -> None:
     preview = preview_file(BytesIO(content), whole=True, region="BR")

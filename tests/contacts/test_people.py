@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -260,6 +260,7 @@ def test_the_search_behind_the_policy_knows_its_tenant(company: Company, setting
     assert (found, counted) == ([], 0)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12))
 def test_a_name_is_folded_alike_here_and_in_the_database(
     postgres: DatabaseUrls, migrated: object, name: str

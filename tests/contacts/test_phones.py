@@ -2,7 +2,7 @@
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.contacts.imports.phones import is_rounded, read_phone
@@ -12,6 +12,7 @@ AREA_CODES = [code for code in range(11, 100) if code % 10]
 DIGITS = st.text("0123456789", min_size=8, max_size=8)
 
 
+@settings(deadline=None)
 @given(area=st.sampled_from(AREA_CODES), rest=DIGITS)
 def test_the_fast_reading_of_a_brazilian_mobile_is_that_of_the_library(area: int, rest: str) -> None:
     for cell in (
@@ -30,11 +31,13 @@ def test_the_fast_reading_of_a_brazilian_mobile_is_that_of_the_library(area: int
             assert read is None or not read.startswith("+55")
 
 
+@settings(deadline=None)
 @given(st.text("0123456789+-() .", max_size=20))
 def test_the_fast_reading_never_differs_from_the_slow_one(cell: str) -> None:
     assert read_phone(cell, "BR") == parse_phone(cell, region="BR")
 
 
+@settings(deadline=None)
 @given(area=st.sampled_from([11, 21, 31, 47, 71, 85, 91]), rest=st.text("0123456789", min_size=7, max_size=7))
 def test_a_number_with_and_without_its_ninth_digit_is_one(area: int, rest: str) -> None:
     for first in "6789":
@@ -43,11 +46,13 @@ def test_a_number_with_and_without_its_ninth_digit_is_one(area: int, rest: str) 
         assert canonical(old) == canonical(new) == new
 
 
+@settings(deadline=None)
 @given(st.text("0123456789", min_size=7, max_size=15).map("+".__add__))
 def test_the_canonical_form_is_its_own(number: str) -> None:
     assert canonical(canonical(number)) == canonical(number)
 
 
+@settings(deadline=None)
 @given(st.text("0123456789+-() .eE'=\"", max_size=24))
 def test_what_was_read_is_read_again_as_itself(cell: str) -> None:
     found = read_phone(cell, "BR")

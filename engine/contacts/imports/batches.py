@@ -92,9 +92,10 @@ class Marks:
 
 @dataclass(slots=True)
 class Batch:
-    """Some rows of a file, in its order, and where they end."""
+    """Some rows of a file, in its order, and where they end: the last line, and the bytes read so far."""
 
     last_line: int = 0
+    bytes_read: int = 0
     people: list[ImportedPerson] = field(default_factory=list)
     rejects: list[RejectedRow] = field(default_factory=list)
 

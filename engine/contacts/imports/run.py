@@ -1,7 +1,8 @@
 """Runs an import: reads its file in batches and writes each with its checkpoint, so that it may be killed any time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -98,31 +99,40 @@ def _batches(claim: Claim, rows: Rows) -> Iterator[Batch]:
             batch.people.append(read)
         batch.last_line = line
         if len(batch) == BATCH_ROWS:
+            batch.bytes_read = rows.bytes_read(line)
             yield batch
             batch = Batch()
     if len(batch):
+        batch.bytes_read = rows.bytes_read(batch.last_line)
         yield batch
+
+
+def _read_ahead(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+    """The same batches, the next one being read while PostgreSQL writes the one before."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = reader.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = reader.submit(next, batches, None)
+            yield batch
 
 
 def _write_all(work: Work, claim: Claim, rows: Rows, is_stopping: Callable[[], bool]) -> bool:
     """Write batch after batch; False when the worker is stopping and has given the import back."""
     told_at = time.monotonic()
-    for batch in _batches(claim, rows):
-        tells = time.monotonic() - told_at >= FACT_SECONDS
-        stopping = is_stopping()
-        _write_with_checkpoint(
-            work, claim, batch, bytes_read=rows.bytes_read(batch.last_line), tells=tells, gives_back=stopping
-        )
-        if stopping:
-            return False
-        if tells:
-            told_at = time.monotonic()
+    # Closed before the file is: the reading thread must have ended by then, whatever went wrong here.
+    with closing(_read_ahead(_batches(claim, rows))) as batches:
+        for batch in batches:
+            tells = time.monotonic() - told_at >= FACT_SECONDS
+            stopping = is_stopping()
+            _write_with_checkpoint(work, claim, batch, tells=tells, gives_back=stopping)
+            if stopping:
+                return False
+            if tells:
+                told_at = time.monotonic()
     return True
 
 
-def _write_with_checkpoint(
-    work: Work, claim: Claim, batch: Batch, *, bytes_read: int, tells: bool, gives_back: bool
-) -> None:
+def _write_with_checkpoint(work: Work, claim: Claim, batch: Batch, *, tells: bool, gives_back: bool) -> None:
     """Write a batch, again when another writer came in between (a deadlock, or the same phone at once)."""
     for attempt in range(1, TRIES + 1):
         try:
@@ -133,7 +143,7 @@ def _write_with_checkpoint(
                     claim,
                     written,
                     last_line=batch.last_line,
-                    bytes_read=bytes_read,
+                    bytes_read=batch.bytes_read,
                     gives_back=gives_back,
                 )
                 if tells:

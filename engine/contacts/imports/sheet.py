@@ -37,8 +37,7 @@ DAMAGE = (
     IndexError,
     AttributeError,
     EOFError,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # also a compression that this Python does not know, and a password
 )
 
 
