@@ -105,14 +105,16 @@ DARK: Mapping[str, str] = {
 }
 
 STYLE_SHEET = Path(__file__).parent / "static" / "theme.css"
-FONT_FILES = ("inter-latin-wght-normal.woff2", "inter-latin-ext-wght-normal.woff2")
 # Ranges as Google Fonts and fontsource cut them: a page in Portuguese needs only the first file.
-_RANGES = (
+_LATIN = (
     "U+0000-00FF,U+0131,U+0152-0153,U+02BB-02BC,U+02C6,U+02DA,U+02DC,U+0304,U+0308,U+0329,U+2000-206F,U+20AC,"
-    "U+2122,U+2191,U+2193,U+2212,U+2215,U+FEFF,U+FFFD",
-    "U+0100-02BA,U+02BD-02C5,U+02C7-02CC,U+02CE-02D7,U+02DD-02FF,U+0304,U+0308,U+0329,U+1D00-1DBF,U+1E00-1E9F,"
-    "U+1EF2-1EFF,U+2020,U+20A0-20AB,U+20AD-20C0,U+2113,U+2C60-2C7F,U+A720-A7FF",
+    "U+2122,U+2191,U+2193,U+2212,U+2215,U+FEFF,U+FFFD"
 )
+_LATIN_EXT = (
+    "U+0100-02BA,U+02BD-02C5,U+02C7-02CC,U+02CE-02D7,U+02DD-02FF,U+0304,U+0308,U+0329,U+1D00-1DBF,U+1E00-1E9F,"
+    "U+1EF2-1EFF,U+2020,U+20A0-20AB,U+20AD-20C0,U+2113,U+2C60-2C7F,U+A720-A7FF"
+)
+FONT_FILES = (("inter-latin-wght-normal.woff2", _LATIN), ("inter-latin-ext-wght-normal.woff2", _LATIN_EXT))
 
 
 def tokens(dark: bool) -> Mapping[str, str]:
@@ -128,7 +130,7 @@ def css(fonts: str = ".") -> str:
     faces = "".join(
         "@font-face{font-family:'Inter Variable';font-style:normal;font-weight:100 900;font-display:swap;"
         f"src:url({fonts}/{file}) format('woff2');unicode-range:{span}}}"
-        for file, span in zip(FONT_FILES, _RANGES, strict=True)
+        for file, span in FONT_FILES
     )
     return (
         f"{faces}:root{{color-scheme:light;--c-font:{FONT};--c-mono:{MONO};{_variables(LIGHT)}}}"

@@ -6,9 +6,11 @@ Open `/console?lang=pt-BR` for Portuguese. The buttons of the palette (Ctrl-K) p
 import asyncio
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import panel as pn
 import uvicorn
+from bokeh.io import curdoc
 from bokeh.plotting import figure
 from panel.io.asgi import PanelASGI, build_asgi_app
 from panel.viewable import Viewable
@@ -30,7 +32,10 @@ PAGES = (
     ("form", "Forms", "Settings", "/form", "Set up"),
     ("states", "States", "CircleDashed", "/states", "Set up"),
 )
-COMPANIES = [{"id": "acme", "name": "Acme Retail", "detail": "Owner"}, {"id": "globex", "name": "Globex", "detail": "Agent"}]
+COMPANIES = [
+    {"id": "acme", "name": "Acme Retail", "detail": "Owner"},
+    {"id": "globex", "name": "Globex", "detail": "Agent"},
+]
 
 
 class Gallery:
@@ -57,7 +62,9 @@ class Gallery:
     def plays(self) -> dict[str, Callable[[], object]]:
         """What a server would send, by the name of a palette action."""
         return {
-            "toast": lambda: self.shell.toast("The campaign has finished.", "success", action=("see", "Open"), path="/live"),
+            "toast": lambda: self.shell.toast(
+                "The campaign has finished.", "success", action=("see", "Open"), path="/live"
+            ),
             "error toast": lambda: self.shell.toast("This did not work.", "error"),
             "paused": lambda: self.shell.live("paused"),
             "live": lambda: self.shell.live("live"),
@@ -70,18 +77,24 @@ class Gallery:
 
     async def ask(self) -> None:
         """Asks, and says what was answered."""
-        sure = await self.shell.confirm("Delete 12 contacts?", "This cannot be undone.", confirm="Delete", tone="danger")
+        sure = await self.shell.confirm(
+            "Delete 12 contacts?", "This cannot be undone.", confirm="Delete", tone="danger"
+        )
         self.shell.toast("Deleted." if sure else "Kept.")
 
     def search(self, message: kit.Message) -> None:
         """Finds people for the palette."""
         text = str(message["text"]).lower()
-        found = [{"id": n, "title": n, "icon": "User", "path": "/audience"} for n in data.NAMES if text in n.lower()]
-        self.shell.show_hits(int(str(message["seq"])), list(found))
+        found: list[dict[str, object]] = [
+            {"id": n, "title": n, "icon": "User", "path": "/audience"}
+            for n in data.NAMES
+            if text in n.lower()
+        ]
+        self.shell.show_hits(int(str(message["seq"])), found)
 
     def show(self, route: str) -> None:
         """Brings the page of a route on screen."""
-        path = route.split("?")[0]
+        path = route.split("?", maxsplit=1)[0]
         key, title = next(((k, t) for k, t, _, p, _ in PAGES if p == path), ("live", "Campaign live"))
         if key not in self.pages:
             self.pages[key] = getattr(self, key if key != "import" else "import_")()
@@ -119,7 +132,9 @@ class Gallery:
             bulk_actions=[{"key": "delete", "label": "Delete", "icon": "Trash2", "tone": "danger"}],
         )  # fmt: skip
         table.on("query", lambda message: answer(table, kit.LiveTable.query_of(message)))
-        table.on("action", lambda message: table.patch({str(message["id"]): {"status": "paused", "progress": 0.5}}))
+        table.on(
+            "action", lambda message: table.patch({str(message["id"]): {"status": "paused", "progress": 0.5}})
+        )
         return kit.Page.of(self.reader, kit.Slot(table, fill=True))
 
     def live(self) -> Viewable:
@@ -133,7 +148,9 @@ class Gallery:
         live.show_exclusions(data.EXCLUSIONS)
 
         def obey(message: kit.Message) -> None:
-            status = {"pause": "paused", "resume": "running", "cancel": "cancelled"}.get(str(message["name"]), "running")
+            status = {"pause": "paused", "resume": "running", "cancel": "cancelled"}.get(
+                str(message["name"]), "running"
+            )
             campaign["revision"] = int(str(campaign["revision"])) + 1
             live.patch({"status": status, "revision": campaign["revision"]})
 
@@ -147,9 +164,20 @@ class Gallery:
             {"key": "message", "label": "Message", "text": "oferta_novembro", "state": "done"},
             {"key": "audience", "label": "Audience", "text": "Who receives it"},
             {"key": "variables", "label": "Variables", "state": "error"}, {"key": "review", "label": "Review"}])  # fmt: skip
-        picker, mapper, bubble = kit.AudiencePicker(r), kit.VariableMapper(r), kit.MessagePreview(r, sender="Loja", caption="As Ana Souza will see it")
-        imports = [{"id": "i1", "filename": "clientes.csv", "created_at": data.CAMPAIGN["created_at"], "total": 1240}]
-        picker.draw({"all": True}, tags=[{"tag": t, "contacts": n} for t, n in (("vip", 1204), ("novos", 88))], imports=imports, total=5000)
+        picker, mapper, bubble = (
+            kit.AudiencePicker(r),
+            kit.VariableMapper(r),
+            kit.MessagePreview(r, sender="Loja", caption="As Ana Souza will see it"),
+        )
+        imports = [
+            {"id": "i1", "filename": "clientes.csv", "created_at": data.CAMPAIGN["created_at"], "total": 1240}
+        ]
+        picker.draw(
+            {"all": True},
+            tags=[{"tag": t, "contacts": n} for t, n in (("vip", 1204), ("novos", 88))],
+            imports=imports,
+            total=5000,
+        )
 
         async def count(message: kit.Message) -> None:
             await asyncio.sleep(0.3)
@@ -175,17 +203,32 @@ class Gallery:
             categories=[{"value": "MARKETING", "label": "Marketing"}, {"value": "UTILITY", "label": "Utility"}],
         )  # fmt: skip
         editor.draw(data.TEMPLATE)
-        return kit.Page.of(self.reader, kit.Slot(editor, card=True), title="New template", back={"label": "Templates", "path": "/states"})
+        return kit.Page.of(
+            self.reader,
+            kit.Slot(editor, card=True),
+            title="New template",
+            back={"label": "Templates", "path": "/states"},
+        )
 
     def import_(self) -> Viewable:
         """Bringing contacts in."""
         r = self.reader
-        table, bar, parts = kit.MappingTable(r, targets=data.TARGETS, fields=["cidade", "aniversario"]), kit.ProgressBar(r), kit.StateBar(r)
+        table, bar, parts = (
+            kit.MappingTable(r, targets=data.TARGETS, fields=["cidade", "aniversario"]),
+            kit.ProgressBar(r),
+            kit.StateBar(r),
+        )
         table.draw(data.IMPORT_COLUMNS, rows=200)
         bar.draw(0.42, label="clientes.csv", detail="42,000 of 100,000 rows", tone="accent")
         parts.draw([{"key": k, "label": k.capitalize(), "value": v, "tone": t} for k, v, t in
                     (("created", 39000, "success"), ("updated", 2600, "info"), ("rejected", 400, "danger"))])  # fmt: skip
-        return kit.Page.of(r, kit.Slot(table), kit.Slot(bar, span=6, card=True, title="Progress"), kit.Slot(parts, span=6, card=True, title="Rows"), title="Import contacts")
+        return kit.Page.of(
+            r,
+            kit.Slot(table),
+            kit.Slot(bar, span=6, card=True, title="Progress"),
+            kit.Slot(parts, span=6, card=True, title="Rows"),
+            title="Import contacts",
+        )
 
     def form(self) -> Viewable:
         """Every kind of field, and the same in a dialog and a drawer."""
@@ -195,7 +238,9 @@ class Gallery:
 
         async def submit(message: kit.Message) -> None:
             await asyncio.sleep(0.5)
-            form.show_errors({"access_token": "Meta does not know this token."}, "The number could not be connected.")
+            form.show_errors(
+                {"access_token": "Meta does not know this token."}, "The number could not be connected."
+            )
 
         form.on("submit", submit)
         small = [f for f in data.FIELDS if f.get("name") in {"name", "zone", "tags"}]
@@ -204,14 +249,27 @@ class Gallery:
             one.draw({})
         dialog = kit.Dialog(r, content=[inner], title="New contact", text="They can be written to at once.")
         drawer = kit.Drawer(r, content=[other], title="Ana Souza", text="+55 11 98765-4321")
-        inner.on("cancel", lambda _: dialog.param.update(open=False))
-        inner.on("submit", lambda message: (inner.saved(), dialog.param.update(open=False), self.shell.toast("Saved.", "success"))[0])
-        other.on("cancel", lambda _: drawer.param.update(open=False))
+
+        def close(window: kit.Dialog | kit.Drawer) -> None:
+            window.open = False
+
+        def save(_: kit.Message) -> None:
+            inner.saved()
+            close(dialog)
+            self.shell.toast("Saved.", "success")
+
+        def show_window(message: kit.Message) -> None:
+            window = dialog if message["key"] == "dialog" else drawer
+            window.open = True
+
+        inner.on("cancel", lambda _: close(dialog))
+        inner.on("submit", save)
+        other.on("cancel", lambda _: close(drawer))
         page = kit.Page.of(
             r, kit.Slot(form, card=True), kit.Slot(dialog), kit.Slot(drawer), narrow=True, title="Connect a number",
             actions=[{"key": "dialog", "label": "Dialog"}, {"key": "drawer", "label": "Drawer"}],
         )  # fmt: skip
-        page.on("action", lambda message: (dialog if message["key"] == "dialog" else drawer).param.update(open=True))
+        page.on("action", show_window)
         return page
 
     def states(self) -> Viewable:
@@ -219,11 +277,18 @@ class Gallery:
         r = self.reader
         blank = {"icon": "Megaphone", "title": "No campaigns yet", "text": "Write to many people at once and watch them answer.",
                  "action": {"key": "new", "label": "New campaign", "icon": "Plus"}}  # fmt: skip
-        details, failed, nothing, table = kit.Details(r), kit.Funnel(r), kit.Funnel(r, empty=blank), kit.LiveTable(r, columns=data.COLUMNS, empty=blank, searchable=False)
+        details, failed, nothing, table = (
+            kit.Details(r),
+            kit.Funnel(r),
+            kit.Funnel(r, empty=blank),
+            kit.LiveTable(r, columns=data.COLUMNS, empty=blank, searchable=False),
+        )
         details.draw(data.DETAILS)
         failed.fail("The server does not answer right now.")
         nothing.draw([])
-        table.on("query", lambda m: table.fail_page(int(str(m["seq"])), "The server does not answer right now."))
+        table.on(
+            "query", lambda m: table.fail_page(int(str(m["seq"])), "The server does not answer right now.")
+        )
         notices = [kit.Notice(r, tone=tone, title=f"A {tone} notice", text="What it means and what to do.", actions=[{"key": "go", "label": "See"}])
                    for tone in ("info", "success", "warning", "danger")]  # fmt: skip
         waiting = [kit.KpiCards(r), kit.Heatmap(r), kit.Details(r), kit.CampaignLive(r)]
@@ -243,7 +308,9 @@ def answer(table: kit.LiveTable, query: kit.Query) -> None:
         rows.sort(key=lambda r: r[query.sort or ""], reverse=query.descending)  # type: ignore[arg-type,return-value]
     start = int(query.after or 0)
     end = start + query.limit
-    table.show_page(query.seq, rows[start:end], next_cursor=str(end) if end < len(rows) else None, total=len(rows))
+    table.show_page(
+        query.seq, rows[start:end], next_cursor=str(end) if end < len(rows) else None, total=len(rows)
+    )
 
 
 def chart(*, dark: bool) -> Viewable:
@@ -256,12 +323,12 @@ def chart(*, dark: bool) -> Viewable:
     plot.line(x, sent, line_color=green, line_width=2, legend_label="Sent")
     plot.line(x, read, line_color=violet, line_width=2, legend_label="Read")
     plot.xgrid.grid_line_color = None
-    return pn.pane.Bokeh(plot, sizing_mode="stretch_width", margin=0)
+    return pn.panel(plot, sizing_mode="stretch_width", margin=0)
 
 
 def tab() -> Viewable:
     """One tab, as the console's own page would load it."""
-    doc = pn.state.curdoc
+    doc = curdoc()
     lang = (pn.state.session_args.get("lang") or [b"en"])[0].decode()
     zone = "America/Sao_Paulo"
     # Message ids are English: the gallery needs no catalogue for it.
@@ -273,7 +340,12 @@ def tab() -> Viewable:
     doc.theme = bokeh_theme(dark)
     doc.template = tab_template()
     doc.template_variables.update(
-        dist_url="/static/extensions/panel/", dark=dark, lang=lang, _=translate, static=static, title="Gallery"
+        dist_url="/static/extensions/panel/",
+        dark=dark,
+        lang=lang,
+        _=translate,
+        static=static,
+        title="Gallery",
     )
     shown.shell.param.watch(lambda event: setattr(doc, "theme", bokeh_theme(event.new)), "dark")
     pn.state.onload(lambda: shown.show(shown.shell.route))
@@ -284,8 +356,10 @@ def gallery() -> PanelASGI:
     """The gallery as an ASGI application."""
     pn.extension()
     pn.config.reconnect = True
-    pages = {ROOT: tab, f"{ROOT}/{{path:path}}": tab}
-    return build_asgi_app(pages, location=False, static_dirs={"/assets": str(STATIC_DIR)}, index_enabled=False)
+    pages: Any = {ROOT: tab, f"{ROOT}/{{path:path}}": tab}
+    return build_asgi_app(
+        pages, location=False, static_dirs={"/assets": str(STATIC_DIR)}, index_enabled=False
+    )
 
 
 if __name__ == "__main__":

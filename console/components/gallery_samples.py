@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 type Row = dict[str, object]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-NAMES = ("Ana Souza", "Bruno Lima", "Carla Mendes", "Diego Rocha", "Elena Petrova", "Farid Haddad", "Grace Okafor")
+NAMES = (
+    "Ana Souza",
+    "Bruno Lima",
+    "Carla Mendes",
+    "Diego Rocha",
+    "Elena Petrova",
+    "Farid Haddad",
+    "Grace Okafor",
+)
 TITLES = ("Black Friday", "Welcome", "Cart recovery", "NPS survey", "Renewal", "Flash sale", "Restock")
 STATUSES = ("running", "scheduled", "paused", "completed", "draft", "completed", "completed", "cancelled")
 STATUS_TONES = {
@@ -135,7 +143,11 @@ TEMPLATE: Row = {
 
 IMPORT_COLUMNS: list[Row] = [
     {"name": "Nome completo", "guess": "name", "samples": ["Ana Souza", "Bruno Lima", "Carla Mendes"]},
-    {"name": "WhatsApp", "guess": "phone", "samples": ["(11) 98765-4321", "+55 21 99876-5432", "11987650000"]},
+    {
+        "name": "WhatsApp",
+        "guess": "phone",
+        "samples": ["(11) 98765-4321", "+55 21 99876-5432", "11987650000"],
+    },
     {"name": "Cidade", "guess": "field.cidade", "samples": ["São Paulo", "Rio de Janeiro", ""]},
     {"name": "Grupo", "guess": "tags", "samples": ["vip", "novos; sudeste", "vip"]},
     {"name": "Obs. interna", "guess": "skip", "samples": ["", "", ""]},

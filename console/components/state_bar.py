@@ -9,7 +9,7 @@ from console.i18n import N_
 class StateBar(Component):
     """A stacked bar with its legend. A part: {key, label, value, tone}.
 
-    Tones: neutral, accent, info, success, warning, danger, violet, muted.
+    Tones: neutral, accent, info, success, warning, danger, violet, violet-soft, soft, muted.
     """
 
     LABELS: ClassVar = {

@@ -11,7 +11,7 @@ import css from "./CampaignLive.css"
 const TONES = {draft: "neutral", scheduled: "violet", running: "info", pausing: "warning", paused: "warning", completed: "success", cancelled: "neutral"}
 const BAR_TONES = {running: "accent", pausing: "warning", paused: "warning", completed: "success"}
 // Each recipient once, in the furthest state: best news first, what waits last.
-const STATES = [["read", "accent"], ["delivered", "success"], ["sent", "info"], ["accepted", "violet"], ["dispatching", "violet"], ["queued", "muted"], ["unknown", "warning"], ["failed", "danger"], ["skipped", "neutral"], ["cancelled", "neutral"]]
+const STATES = [["read", "success"], ["delivered", "info"], ["sent", "violet"], ["accepted", "violet-soft"], ["dispatching", "accent"], ["queued", "muted"], ["unknown", "warning"], ["failed", "danger"], ["skipped", "neutral"], ["cancelled", "soft"]]
 const UNSETTLED = ["queued", "dispatching"]
 const COMMANDS = {
   start: {icon: "Send", kind: "primary", in: ["draft"], ask: true},

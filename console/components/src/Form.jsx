@@ -3,7 +3,7 @@ import {GROUPS, KINDS, OWN_LABEL, SHOWN_ONLY, isAsked, isEmpty} from "./kit/fiel
 import {LeaveGuard} from "./kit/guard.jsx"
 import {Icon} from "./kit/icons.jsx"
 import {Button, Failure, Skeleton, Waiting} from "./kit/parts.jsx"
-import {component, useKey, useKit, useMessages, useParam} from "./kit/wire.jsx"
+import {component, phone, useKey, useKit, useMedia, useMessages, useParam} from "./kit/wire.jsx"
 import select from "./kit/select.css"
 import css from "./Form.css"
 
@@ -53,13 +53,19 @@ function Form({model}) {
   const {t, send} = useKit()
   const fields = useParam(model, "fields"), actions = useParam(model, "actions"), buttons = useParam(model, "buttons"), cancellable = useParam(model, "cancellable")
   const submitLabel = useParam(model, "submit_label"), cancelLabel = useParam(model, "cancel_label"), guard = useParam(model, "guard"), danger = useParam(model, "danger")
-  const [{values, errors, text, busy, dirty, failed, focus, options}, patch, latest] = useForm(), box = React.useRef(null), id = useKey("form")
+  const [{values, errors, text, busy, dirty, failed, focus, options}, patch, latest] = useForm(), box = React.useRef(null), id = useKey("form"), isPhone = useMedia(phone)
   React.useEffect(() => {
     if (!focus) return
     const wrong = box.current?.querySelector("[aria-invalid=true]")
     ;(wrong?.matches("input,textarea,button") ? wrong : wrong?.querySelector("input"))?.focus()
     patch({focus: false})
   }, [focus])
+  const here = values !== null
+  React.useEffect(() => {
+    // In a dialog one types at once; on a phone the keyboard would jump up.
+    const inDialog = box.current?.getRootNode().host?.closest("dialog")
+    if (here && inDialog && !isPhone) box.current.querySelector("input:not([type=file]), textarea, .sel")?.focus()
+  }, [here])
   if (failed) return <div className="k"><Failure error={failed}/></div>
   if (values === null) return <div className="k"><Waits fields={fields}/></div>
   const asked = fields.filter(f => isAsked(f, values))

@@ -15,6 +15,7 @@ export function Modal({title, text, onClose, closable = true, side, size, footer
   React.useLayoutEffect(() => {
     const before = activeElement(), dialog = box.current
     dialog.showModal()
+    dialog.querySelector("[data-first]")?.focus()
     return () => { dialog.close(); before?.focus?.({preventScroll: true}) }
   }, [])
   // A press that began inside (selecting text) and ends on the backdrop must not close.
@@ -24,7 +25,7 @@ export function Modal({title, text, onClose, closable = true, side, size, footer
     onKeyDown={e => { if (e.key === "Escape" && !e.defaultPrevented) { e.preventDefault(); e.stopPropagation(); if (closable) onClose() } }}
     onPointerDown={e => { began.current = e.target }}
     onClick={e => { if (closable && e.target === box.current && began.current === box.current) onClose() }}>
-    {(title || closable) && <header><div><h2 id={id} tabIndex={-1}>{title}</h2>{text && <p id={id + "-text"}>{text}</p>}</div>
+    {(title || closable) && <header><div><h2 id={id}>{title}</h2>{text && <p id={id + "-text"}>{text}</p>}</div>
       {closable && <IconButton icon="X" label={t("close")} onClick={() => onClose()}/>}</header>}
     {children && <div className="body">{children}</div>}
     {footer && <footer>{footer}</footer>}
@@ -34,7 +35,7 @@ export function Modal({title, text, onClose, closable = true, side, size, footer
 /** A question with two answers. */
 export function Confirm({title, text, yes, no, tone, onAnswer}) {
   return <Modal title={title} text={text} closable={false} size={440} role="alertdialog" className="ask"
-    footer={<><Button label={no} autoFocus onClick={() => onAnswer(false)}/><Button kind={tone === "danger" ? "danger" : "primary"} label={yes} onClick={() => onAnswer(true)}/></>}>
+    footer={<><Button label={no} data-first onClick={() => onAnswer(false)}/><Button kind={tone === "danger" ? "danger" : "primary"} label={yes} onClick={() => onAnswer(true)}/></>}>
     {null}
   </Modal>
 }

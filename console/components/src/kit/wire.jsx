@@ -28,7 +28,10 @@ function translator(labels, f) {
   return (key, values) => {
     let text = labels[key]
     if (values && "n" in values) text = labels[`${key}.${f.plural(values.n)}`] ?? labels[`${key}.other`] ?? text
-    if (text === undefined) return key
+    if (text === undefined) {
+      console.warn(`No label for “${key}”`)
+      return key
+    }
     return values ? text.replace(/\{(\w+)\}/g, (_, name) => {
       const v = values[name]
       return v === undefined ? "" : typeof v === "number" ? f.count(v) : v
