@@ -84,9 +84,11 @@ def _start(
     _start_servers(given, supervisor, embedded)
     migrate()
     supervisor.start(Group.DOORS)
+    _wait_until_ready(supervisor, [program for program in programs if program.group is Group.DOORS])
+    supervisor.start(Group.WORK)
+    # Through the doors, while the workers load their code.
     if given.environment is Environment.DEVELOPMENT and seed_demo():
         typer.echo("  the demo company is in place")
-    supervisor.start(Group.WORK)
     _wait_until_ready(supervisor, programs)
     typer.echo(_welcome(given, time.monotonic() - started))
 
