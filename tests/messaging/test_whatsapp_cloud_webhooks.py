@@ -363,6 +363,16 @@ def test_the_order_of_a_batch_is_kept() -> None:
     ] == "440011220077889"
 
 
+def test_people_beside_are_joined_by_who_they_are_and_not_by_their_place() -> None:
+    payload = payload_of("batch_mixed")
+    value = payload["entry"][0]["changes"][1]["value"]
+    value["contacts"].reverse()
+
+    receipts = [event for event in events_of(payload) if isinstance(event, StatusReceipt)]
+
+    assert [receipt.recipient for receipt in receipts] == [ANA, BETO]
+
+
 def test_milliseconds_are_read_as_such() -> None:
     payload = payload_of("message_text")
     payload["entry"][0]["changes"][0]["value"]["messages"][0]["timestamp"] = "1794916801000"
