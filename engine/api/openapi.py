@@ -50,6 +50,8 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 # Of no importance to an operation that nobody signs in for and that stores nothing.
 ALWAYS = (400, 413, 415, 422, 503)
 GUARDED = (401, 403, 404, 409, 429)
+# Of operations that may ask a provider.
+WRITING = (502,)
 
 
 def describe(app: FastAPI) -> None:
@@ -74,7 +76,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components["responses"] = {f"Problem{status}": _response(status) for status in TITLES}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _tell_problems(operation)
+            _tell_problems(operation, writes=method != "get")
             if method == "post" and "x-least-role" in operation:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             if path.startswith("/v1/"):
@@ -82,9 +84,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _tell_problems(operation: dict[str, Any]) -> None:
+def _tell_problems(operation: dict[str, Any], *, writes: bool) -> None:
     guarded = GUARDED if "security" in operation else ()
-    for status in (*ALWAYS, *guarded):
+    asking = WRITING if guarded and writes else ()
+    for status in (*ALWAYS, *guarded, *asking):
         operation["responses"].setdefault(str(status), {})
     for status, answer in operation["responses"].items():
         if int(status) >= 400 and PROBLEM_TYPE not in answer.get("content", {}):
