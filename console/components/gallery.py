@@ -323,7 +323,8 @@ def chart(*, dark: bool) -> Viewable:
     plot.line(x, sent, line_color=green, line_width=2, legend_label="Sent")
     plot.line(x, read, line_color=violet, line_width=2, legend_label="Read")
     plot.xgrid.grid_line_color = None
-    return pn.panel(plot, sizing_mode="stretch_width", margin=0)
+    pane: Viewable = pn.pane.Bokeh(plot, sizing_mode="stretch_width", margin=0)  # type: ignore[no-untyped-call]
+    return pane
 
 
 def tab() -> Viewable:

@@ -31,7 +31,7 @@ class KpiCards(Component):
 
     def draw(self, items: list[dict[str, object]]) -> None:
         """Draw these cards."""
-        self._keep("items", items=items)
+        self._keep("items", items=[dict(item) for item in items])
 
     def patch(self, key: str, **fields: object) -> None:
         """Change fields of one card; a new value counts up (or down) to itself."""
