@@ -143,7 +143,8 @@ def _cache_control(scope: Scope, status: int) -> bytes:
     """For ever where the address names the content (a hash in the query or the file's name), else an hour."""
     if status != 200:
         return b"no-store"
-    named = b"v=" in scope.get("query_string", b"") or scope["path"].startswith("/components/")
+    path = scope["path"]
+    named = b"v=" in scope.get("query_string", b"") or path.startswith("/components/") or path.endswith(".woff2")
     return f"public, max-age={YEAR}, immutable".encode() if named else b"public, max-age=3600"
 
 

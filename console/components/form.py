@@ -21,15 +21,17 @@ class Form(Component):
     - tags {suggestions: [{value, hint?}], free?: bool (default true)} — a list of words
     - switch, checkbox — value true/false, label at the right
     - datetime — ISO instant in UTC; typed and shown in the company's time zone; date — "YYYY-MM-DD"
-    - file {upload: {url, field?: "file", accept?, max_bytes?}, extra?: {…}} — sent over plain HTTP with the
-      cookies, with progress and cancel; the value is the server's JSON answer
+    - file {upload: {url, field?: "file", accept?, max_bytes?, first_bytes?}, extra?: {…}} — sent over plain HTTP
+      with the cookies, with progress and cancel; the value is the server's JSON answer. With `first_bytes` only
+      the beginning is sent when the file is chosen; `send_file` sends it whole
     - readonly, copy, secret — shown, not sent
     - section {label, help} — a heading; note {label (text), tone} — a remark
 
     Required fields and file sizes are checked in the browser; everything else by the server: `show_errors`.
 
     Events: `submit {values}`, `cancel {}`, `change {name, value, values}` (fields with `watch: true`),
-    `uploaded {name, answer}`, `upload_failed {name, status, answer}`, `options {name, text}`, `action {key}`.
+    `uploaded {name, answer, again}`, `upload_failed {name, status, answer, again}` (`again`: by `send_file`),
+    `options {name, text}`, `action {key}`.
     """
 
     LABELS: ClassVar = {
@@ -100,6 +102,10 @@ class Form(Component):
     def saved(self) -> None:
         """What is typed now counts as saved: no guard any more, the button rests."""
         self._tell("saved")
+
+    def send_file(self, name: str, url: str, extra: Mapping[str, str] | None = None) -> None:
+        """Send the file chosen in a field, whole, to this address, with these text parts before it."""
+        self._tell("send_file", name=name, url=url, extra=dict(extra or {}))
 
     def show_options(self, name: str, options: Sequence[Mapping[str, object]]) -> None:
         """Give a field new options (or suggestions)."""

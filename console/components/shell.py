@@ -120,6 +120,10 @@ class Shell(Component):
         """Load the console anew at this absolute path, or where it is (after a change of language or company)."""
         self._tell("reload", path=path)
 
+    def download(self, path: str) -> None:
+        """Have the browser download what is at this absolute path of ours; the screen stays."""
+        self._tell("download", path=path)
+
     async def confirm(
         self, title: str, text: str = "", *, confirm: str = "", tone: Literal["normal", "danger"] = "normal"
     ) -> bool:

@@ -150,6 +150,7 @@ class ImportWizard(View):
         answer = message.get("answer")
         detail = str(answer.get("detail") or "") if isinstance(answer, dict) else ""
         if message.get("again"):
+            self._go("people")
             self.people.show_errors(
                 {}, detail or self.words(N_("The file could not be sent. Please try again."))
             )
@@ -177,7 +178,7 @@ class ImportWizard(View):
 
     async def _start(self, message: Message) -> None:
         values = message.get("values")
-        self.people.busy()
+        self.page.hidden = [key for key, _label in STEPS if key != "file"]  # its progress shows there
         self.file.send_file(FILE, "/files/imports", self._parts(values if isinstance(values, dict) else {}))
 
     def _parts(self, values: Mapping[str, Any]) -> dict[str, str]:

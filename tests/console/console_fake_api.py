@@ -21,6 +21,13 @@ from tests.console.console_fake_data import (
     overview_of,
 )
 
+VERBS = {
+    "start": "running",
+    "pause": "paused",
+    "resume": "running",
+    "cancel": "cancelled",
+    "retry-failed": "running",
+}
 OPEN_PATHS = frozenset({"/v1/auth/token", "/v1/auth/refresh", "/v1/auth/logout"})
 
 

@@ -15,6 +15,14 @@ const YEAR = 31536000
 const initials = name => (name ?? "").split(/\s+/).filter(Boolean).map(w => w[0]).filter((_, i, all) => i === 0 || i === all.length - 1).join("").toUpperCase()
 const Mark = ({name}) => <span className="logo" aria-hidden="true">{(name ?? "").trim()[0]?.toUpperCase()}</span>
 
+/** Saves what is at an address without leaving the page. */
+function download(path) {
+  const link = document.createElement("a")
+  link.href = path
+  link.download = ""
+  link.click()
+}
+
 function useTheme(model) {
   const [dark, setDark] = model.useState("dark")
   React.useEffect(() => {
@@ -126,7 +134,7 @@ function Shell({model}) {
   const isPhone = useMedia(phone), main = React.useRef(null)
   const state = useConnection(prefix), [question, answer] = useQuestions()
   useRoutes(prefix, route, setRoute)
-  useMessages({badges: m => setBadges(m.badges), reload: m => (m.path ? location.assign(m.path) : location.reload())})
+  useMessages({badges: m => setBadges(m.badges), reload: m => (m.path ? location.assign(m.path) : location.reload()), download: m => download(m.path)})
   React.useEffect(() => { document.getElementById("boot")?.remove() }, [])
   React.useEffect(() => { document.title = title ? `${title} · ${product}` : product }, [title, product])
   React.useEffect(() => {

@@ -2,7 +2,7 @@
 import * as React from "react"
 import {Icon} from "./icons.jsx"
 import {Button, IconButton, Track} from "./parts.jsx"
-import {useKit} from "./wire.jsx"
+import {useKit, useMessages} from "./wire.jsx"
 
 function send({file, url, field, extra, onProgress, onDone}) {
   const form = new FormData(), request = new XMLHttpRequest()
@@ -21,35 +21,43 @@ function read(text) {
   try { return JSON.parse(text) } catch { return {detail: text.slice(0, 300)} }
 }
 
+/** The beginning of a big file, where that is all the server wants to see of it for now. */
+const opening = (file, bytes) => bytes && file.size > bytes ? new File([file.slice(0, bytes)], file.name, {type: file.type}) : file
+
 const accepted = (file, accept) => !accept || accept.split(",").map(a => a.trim().toLowerCase()).some(a =>
   a.startsWith(".") ? file.name.toLowerCase().endsWith(a) : a.endsWith("/*") ? file.type.startsWith(a.slice(0, -1)) : file.type === a)
 
 export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   const {t, f, send: tell} = useKit()
   const {url, accept, max_bytes: limit} = field.upload
-  const [state, set] = React.useState({}), [over, setOver] = React.useState(false), input = React.useRef(null), request = React.useRef(null)
+  const [state, set] = React.useState({}), [over, setOver] = React.useState(false), input = React.useRef(null), request = React.useRef(null), chosen = React.useRef(null)
   React.useEffect(() => () => request.current?.abort(), [])
   const fail = (file, text) => set({file, error: text})
   const start = file => {
     if (!file) return
     if (!accepted(file, accept)) return fail(file, t("upload.wrong_type"))
     if (limit && file.size > limit) return fail(file, t("upload.too_big", {size: f.bytes(file.size), limit: f.bytes(limit)}))
+    chosen.current = file
+    transmit({file, sent: opening(file, field.upload.first_bytes), url, extra: field.extra, again: false})
+  }
+  const transmit = ({file, sent, url, extra, again}) => {
     set({file, share: 0})
     request.current = send({
-      file, url, extra: field.extra, field: field.upload.field ?? "file",
+      file: sent, url, extra, field: field.upload.field ?? "file",
       onProgress: share => set(s => ({...s, share})),
       onDone: ({status, answer}) => {
         if (status >= 200 && status < 300) {
           set({file, done: true})
-          onChange(answer)
-          tell("uploaded", {name: field.name, filename: file.name, answer})
+          if (!again) onChange(answer)
+          tell("uploaded", {name: field.name, filename: file.name, answer, again})
         } else {
           fail(file, status ? answer?.detail || answer?.title || t("upload.failed", {name: file.name}) : t("upload.offline"))
-          tell("upload_failed", {name: field.name, status, answer})
+          tell("upload_failed", {name: field.name, status, answer, again})
         }
       },
     })
   }
+  useMessages({send_file: m => m.name === field.name && chosen.current && transmit({file: chosen.current, sent: chosen.current, url: m.url, extra: m.extra, again: true})})
   const stop = () => { request.current?.abort(); set({}) }
   const clear = () => { set({}); onChange(null) }
   const {file, share, error} = state, done = state.done || (value && !file)
