@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - a class, whatever its name
 from uuid import UUID
 
 import orjson
@@ -83,7 +84,7 @@ class Spool:
                 if at > len(content):
                     raise SpoolDamaged(path.name)
                 hooks.append(_unpack(content[head_at:body_at], content[body_at:at]))
-        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        except (StructError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise SpoolDamaged(path.name) from error
         return hooks
 

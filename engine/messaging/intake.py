@@ -6,9 +6,11 @@ of arrival. A broken item is tried again with growing gaps and then stands as fa
 """
 
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import select
@@ -47,6 +49,7 @@ RECEIPTS_TOGETHER = 5000
 TRIES = 12
 GAPS = (1, 5, 30, 120, 600, 3600, 6 * 3600)  # seconds between tries of an entry with a broken item
 SLICE_SECONDS = 15.0
+ENGINE = Path(__file__).resolve().parents[1]
 
 log = logger(__name__)
 
@@ -267,10 +270,9 @@ def _apply_one(session: Session, channel: Channel, piece: Piece, total: Steps) -
     try:
         with session.begin_nested():
             _effect(session, channel, piece.event, steps)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one broken item must not stop its neighbours
         _must_be_its_own_fault(error)
-        piece.entry.broken = _describe(error)
-        log.exception("webhook.item_broken", entry_id=str(piece.entry.id), kind=type(piece.event).__name__)
+        _note_broken(piece, error)
         return
     total.tallies.update(steps.tallies)
     total.happenings.update(steps.happenings)
@@ -297,11 +299,10 @@ def _apply_receipts(tenant_id: UUID, channel_id: UUID, pieces: Sequence[Piece]) 
     try:
         with tenant_session(tenant_id) as session:
             apply_receipts(session, channel_id, receipts)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one broken item must not stop its neighbours
         _must_be_its_own_fault(error)
         if len(pieces) == 1:
-            pieces[0].entry.broken = _describe(error)
-            log.exception("webhook.item_broken", entry_id=str(pieces[0].entry.id), kind="StatusReceipt")
+            _note_broken(pieces[0], error)
             return
         middle = len(pieces) // 2
         _apply_receipts(tenant_id, channel_id, pieces[:middle])
@@ -312,6 +313,20 @@ def _must_be_its_own_fault(error: Exception) -> None:
     """Raise again what is nobody's fault: the database is away, so nothing was understood and the lease will end."""
     if isinstance(error, DatabaseAway) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         raise error
+
+
+def _note_broken(piece: Piece, error: Exception) -> None:
+    """Keep what went wrong with an item. No traceback: a database's errors quote what people wrote."""
+    piece.entry.broken = _describe(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((one for one in reversed(frames) if Path(one.filename).is_relative_to(ENGINE)), frames[-1])
+    log.error(
+        "webhook.item_broken",
+        entry_id=str(piece.entry.id),
+        event_kind=type(piece.event).__name__,
+        error=piece.entry.broken,
+        place=f"{Path(frame.filename).name}:{frame.lineno}",
+    )
 
 
 def _describe(error: Exception) -> str:

@@ -1,0 +1,519 @@
+"""Webhooks from the journal to rows: once, in order, each item on its own, and nothing across companies."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from engine.core.bootstrap import DatabaseUrls
+from engine.core.settings import project_root, settings
+from engine.core.system import system_session
+from engine.messaging import intake
+from engine.messaging.channels.base import InboundMedia, InboundMessage, SenderIdentity
+from engine.messaging.counters import Steps
+from engine.messaging.inbound import receive
+from engine.messaging.models import MessageState
+from tests.messaging.receiving import (
+    NOON,
+    Stage,
+    called,
+    change,
+    journal,
+    journal_rows,
+    set_stage,
+    status_body,
+    text_body,
+    written,
+)
+
+PAYLOADS = project_root() / "tests" / "payloads" / "whatsapp_cloud"
+
+
+@pytest.fixture
+def stage(database: DatabaseUrls) -> Stage:
+    return set_stage()
+
+
+def understand(stage: Stage, *bodies: bytes) -> list[Any]:
+    """Journal these bodies, understand all that is due, and answer with the journal."""
+    journal(stage, *bodies)
+    intake.understand_due()
+    return journal_rows(stage)
+
+
+def take_in(stage: Stage, message: InboundMessage) -> UUID | None:
+    with stage.session() as session:
+        steps = Steps()
+        message_id = receive(session, stage.channel(session), message, steps)
+        steps.write(session)
+        return message_id
+
+
+def at_once(*works: Any) -> None:
+    """Run all of these on threads, begun at the same moment; the first fault is raised."""
+    start = threading.Barrier(len(works))
+    faults: list[Exception] = []
+
+    def run_one(work: Any) -> None:
+        start.wait()
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised below, on the test's own thread
+            faults.append(error)
+
+    threads = [threading.Thread(target=run_one, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+def facts(stage: Stage, kind: str) -> list[dict[str, Any]]:
+    rows = stage.rows("select payload from outbox where kind = :kind order by id", kind=kind)
+    return [row.payload for row in rows]
+
+
+def test_a_message_makes_person_thread_message_and_facts(stage: Stage) -> None:
+    wrote_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+
+    rows = understand(stage, text_body(stage, "Oi, quero saber o preço", at=wrote_at))
+
+    assert [row.status for row in rows] == ["applied"]
+    thread = stage.rows("select * from conversations")[0]
+    message = stage.rows("select * from messages")[0]
+    assert (thread.unread, thread.last_message_text, thread.window_expires_at) == (
+        1,
+        "Oi, quero saber o preço",
+        wrote_at + timedelta(hours=24),
+    )
+    assert (message.direction, message.state, message.conversation_id, message.occurred_at) == (
+        "in",
+        "received",
+        thread.id,
+        wrote_at,
+    )
+    assert stage.one("select phone from contacts") == "+5571980000102"
+    assert stage.one("select last_inbound_at from contacts") == wrote_at
+    assert facts(stage, "message.received")[0]["message_id"] == str(message.id)
+    assert facts(stage, "messages.changed")[0]["items"][0]["state"] == "received"
+    told = facts(stage, "conversation.changed")[0]
+    assert (told["unread"], told["revision"], told["contact"]["phone"]) == (1, 1, "+5571980000102")
+    assert stage.rows("select measure, n from activity") == [("received", 1)]
+
+
+def test_the_same_body_a_thousand_times_is_one_message(stage: Stage) -> None:
+    body = text_body(stage, provider_id="wamid.same")
+    padded = [body + b" " * n for n in range(200)]  # other bytes, the same message: the journal keeps each
+
+    understand(stage, *padded)
+
+    assert (stage.count("messages"), stage.count("conversations"), stage.count("contacts")) == (1, 1, 1)
+    assert len(facts(stage, "message.received")) == 1
+    assert stage.one("select unread from conversations") == 1
+
+
+def test_fifty_copies_at_once_are_one_message(stage: Stage) -> None:
+    message = written(stage)
+
+    at_once(*(lambda: take_in(stage, message) for _ in range(50)))
+
+    assert (stage.count("messages"), stage.count("conversations"), stage.count("contacts")) == (1, 1, 1)
+    assert len(facts(stage, "message.received")) == 1
+    assert stage.rows("select measure, n from activity") == [("received", 1)]
+
+
+def test_two_messages_of_a_new_person_at_once_make_one_thread(stage: Stage) -> None:
+    first, second = written(stage), written(stage)
+
+    at_once(lambda: take_in(stage, first), lambda: take_in(stage, second))
+
+    assert (stage.count("messages"), stage.count("conversations"), stage.count("contacts")) == (2, 1, 1)
+    assert stage.one("select unread from conversations") == 2
+    assert stage.one("select revision from conversations") == 2
+
+
+def test_a_thread_holds_messages_in_the_order_in_which_they_came(stage: Stage) -> None:
+    said = [f"mensagem {n}" for n in range(60)]
+
+    understand(stage, *(text_body(stage, words) for words in said))
+
+    assert [row.body for row in stage.rows("select body from messages order by id")] == said
+    assert stage.one("select last_message_text from conversations") == said[-1]
+
+
+def test_a_person_known_by_bsuid_alone_is_the_same_person_when_the_phone_shows(stage: Stage) -> None:
+    hidden = SenderIdentity(bsuid="BR.77", username="ana", name="Ana")
+    shown = SenderIdentity(bsuid="BR.77", phone="+5571980000102", name="Ana")
+
+    for sender in (hidden, shown):
+        take_in(stage, written(stage, sender=sender))
+
+    assert (stage.count("contacts"), stage.count("conversations")) == (1, 1)
+    scopes = stage.rows("select kind, scope from contact_identities order by kind")
+    assert scopes == [("bsuid", stage.portfolio), ("phone", "")]
+
+
+def test_two_contacts_that_turn_out_to_be_one_keep_both_threads_messages(stage: Stage) -> None:
+    take_in(stage, written(stage, sender=SenderIdentity(bsuid="BR.77"), text="um"))
+    take_in(stage, written(stage, sender=SenderIdentity(phone="+5571980000102"), text="dois"))
+
+    take_in(stage, written(stage, sender=SenderIdentity(bsuid="BR.77", phone="+5571980000102"), text="três"))
+
+    assert (stage.count("contacts"), stage.count("conversations")) == (1, 1)
+    thread = stage.rows("select * from conversations")[0]
+    assert (thread.unread, thread.last_message_text) == (3, "três")
+    assert stage.one("select count(*) from messages where conversation_id = :id", id=thread.id) == 3
+
+
+def test_what_a_campaign_sent_stands_in_the_thread_once_the_person_answers(stage: Stage) -> None:
+    take_in(stage, written(stage))
+    person = stage.one("select id from contacts")
+    with stage.session() as session:
+        sent = called(stage, session, contact_id=person, state=MessageState.DELIVERED, accepted_at=NOON)
+        waiting = called(stage, session, contact_id=person, state=MessageState.QUEUED, attempt=0)
+
+    take_in(stage, written(stage, text="quero!"))
+
+    threaded = stage.rows(
+        "select id, conversation_id is not null as shown from messages where direction = 'out'"
+    )
+    assert dict(threaded) == {sent.id: True, waiting.id: False}
+
+
+def test_a_quoted_message_is_named_in_the_fact(stage: Stage) -> None:
+    with stage.session() as session:
+        ours = called(stage, session, provider_id="wamid.ours", state=MessageState.READ)
+
+    take_in(stage, written(stage, quoted_provider_id="wamid.ours"))
+
+    assert facts(stage, "message.received")[0]["quoted_message_id"] == str(ours.id)
+
+
+def test_a_late_message_does_not_shorten_the_window(stage: Stage) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    take_in(stage, written(stage, occurred_at=now))
+
+    take_in(stage, written(stage, occurred_at=now - timedelta(days=3)))
+
+    assert stage.one("select window_expires_at from conversations") == now + timedelta(hours=24)
+
+
+def test_a_clock_that_runs_ahead_does_not_lengthen_the_window(stage: Stage) -> None:
+    take_in(stage, written(stage, occurred_at=datetime.now(UTC) + timedelta(days=30)))
+
+    assert stage.one("select window_expires_at < now() + interval '25 hours' from conversations")
+
+
+@pytest.mark.parametrize(
+    "words", ["SAIR", "Sair.", " parar!", "STOP", "Unsubscribe", "não quero mais receber", "baja"]
+)
+def test_a_stop_word_withdraws_consent_in_the_same_transaction(stage: Stage, words: str) -> None:
+    take_in(stage, written(stage, text=words))
+
+    assert stage.one("select marketing_consent from contacts") == "withdrawn"
+    assert stage.count("suppressions") > 0
+    assert len(facts(stage, "contact.opted_out")) == 1
+
+
+@pytest.mark.parametrize("words", ["não quero sair de casa", "pode parar o carro?", "stop that", "", "sairá"])
+def test_a_stop_word_within_other_words_says_nothing(stage: Stage, words: str) -> None:
+    take_in(stage, written(stage, text=words))
+
+    assert stage.one("select marketing_consent from contacts") == "none"
+
+
+def test_a_resume_word_takes_an_opt_out_back_and_grants_nothing_else(stage: Stage) -> None:
+    states = []
+    for words in ("voltar", "sair", "VOLTAR"):
+        take_in(stage, written(stage, text=words))
+        states.append(stage.one("select marketing_consent from contacts"))
+
+    assert states == ["none", "withdrawn", "granted"]
+
+
+def preference(stage: Stage, value: str, at: datetime) -> bytes:
+    item = {
+        "wa_id": "5571980000102",
+        "category": "marketing_messages",
+        "value": value,
+        "detail": "User requested",
+        "timestamp": int(at.timestamp()),
+    }
+    return change(stage, {"user_preferences": [item]}, field_name="user_preferences")
+
+
+def test_the_providers_notice_of_a_stop_counts_and_an_old_one_undoes_nothing(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    stop = preference(stage, "stop", now)
+
+    states = []
+    for body in (stop, preference(stage, "resume", now + timedelta(seconds=30)), stop + b" "):
+        understand(stage, body)
+        states.append(stage.one("select marketing_consent from contacts"))
+
+    assert states == ["withdrawn", "granted", "granted"]
+
+
+def test_a_file_waits_to_be_fetched(stage: Stage) -> None:
+    media = InboundMedia("1234", "image/jpeg", "abc=", filename="x" * 400)
+
+    message_id = take_in(stage, written(stage, kind="image", text=None, media=media))
+
+    row = stage.rows("select message_id, provider_media_id, status, length(filename) as n from media_files")[
+        0
+    ]
+    assert row == (message_id, "1234", "pending", 255)
+
+
+def test_a_reaction_is_kept_and_is_nothing_unread(stage: Stage) -> None:
+    take_in(stage, written(stage, kind="reaction", text="👍", payload={"emoji": "👍"}))
+
+    assert stage.one("select unread from conversations") == 0
+    assert stage.rows("select kind, body, payload from messages") == [("reaction", "👍", {"emoji": "👍"})]
+
+
+def test_a_bare_pin_has_words(stage: Stage) -> None:
+    take_in(
+        stage, written(stage, kind="location", text=None, payload={"latitude": -12.97, "longitude": -38.5})
+    )
+
+    assert stage.one("select body from messages") == "-12.97, -38.5"
+
+
+def test_one_body_may_hold_messages_and_statuses_of_several_numbers(stage: Stage) -> None:
+    with stage.session() as session:
+        key = called(stage, session).id
+    body = json.loads(text_body(stage))
+    body["entry"] += json.loads(status_body(stage, key, "delivered"))["entry"]
+
+    rows = understand(stage, json.dumps(body).encode())
+
+    assert rows[0].status == "applied"
+    assert dict(stage.rows("select direction, state from messages")) == {"in": "received", "out": "delivered"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"null", b'{"object": "page", "entry": []}']
+)
+def test_a_signed_body_that_nobody_can_read_stands_apart_and_stops_nobody(stage: Stage, body: bytes) -> None:
+    rows = understand(stage, body, text_body(stage))
+
+    assert [row.status for row in rows] == ["quarantined", "applied"]
+    assert rows[0].error.startswith("unreadable")
+    assert bytes(rows[0].body) == body
+    assert stage.count("messages") == 1
+
+
+def test_a_number_of_nobody_or_of_another_company_is_set_apart_and_touches_no_tenant(stage: Stage) -> None:
+    other = set_stage()
+
+    rows = understand(stage, text_body(stage, account=other.account), text_body(stage, account="999"))
+
+    assert [(row.status, row.error) for row in rows] == [("quarantined", "of an unknown account")] * 2
+    for company in (stage, other):
+        assert company.count("messages") + company.count("contacts") + company.count("outbox") == 0
+
+
+def test_another_number_of_the_same_company_gets_what_is_its_own(stage: Stage) -> None:
+    second = set_stage(tenant_id=stage.tenant_id, portfolio=stage.portfolio)
+
+    rows = understand(stage, text_body(stage, account=second.account))
+
+    assert rows[0].status == "applied"
+    assert stage.one("select channel_id from messages") == second.channel_id
+
+
+def test_a_deleted_channels_webhooks_stand_apart(stage: Stage) -> None:
+    with stage.session() as session:
+        session.execute(text("update channels set deleted_at = now()"))
+
+    rows = understand(stage, text_body(stage))
+
+    assert [(row.status, row.error) for row in rows] == [("quarantined", "no such channel")]
+
+
+def test_a_broken_item_is_tried_again_with_growing_gaps_and_then_stands_as_failed(
+    stage: Stage, superuser_url: str
+) -> None:
+    with planted_fault():
+        rows = understand(stage, text_body(stage, "boom"), text_body(stage, "fine"))
+        first = rows[0]
+        gaps = []
+        for _ in range(intake.TRIES - 1):
+            gaps.append(_gap(stage))
+            _fall_due(stage)
+            intake.understand_due()
+        last = journal_rows(stage)[0]
+
+    assert (first.status, first.tries, first.error) == ("pending", 1, "DataError 22012")
+    assert rows[1].status == "applied", "its neighbour is none the worse"
+    assert [round(gap) for gap in gaps] == sorted(round(gap) for gap in gaps)
+    assert gaps[-1] > 3600
+    assert (last.status, last.tries, last.error) == ("failed", intake.TRIES, "DataError 22012")
+    assert [row.body for row in stage.rows("select body from messages")] == ["fine"]
+
+
+def test_what_failed_can_be_understood_again_once_the_fault_is_mended(stage: Stage) -> None:
+    with planted_fault():
+        understand(stage, text_body(stage, "boom"))
+        for _ in range(intake.TRIES - 1):
+            _fall_due(stage)
+            intake.understand_due()
+
+    replayed = intake.replay("failed")
+    intake.understand_due()
+
+    assert replayed == 1
+    assert journal_rows(stage)[0].status == "applied"
+    assert stage.count("messages") == 1
+
+
+class planted_fault:  # noqa: N801 - reads as what it does
+    """While it lasts, the database refuses to keep a message that says boom."""
+
+    def __enter__(self) -> None:
+        self._run(
+            """create function boom() returns trigger language plpgsql as
+               $$ begin if new.body = 'boom' then perform 1 / 0; end if; return new; end $$""",
+            "create trigger boom before insert on messages for each row execute function boom()",
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self._run("drop trigger boom on messages", "drop function boom")
+
+    @staticmethod
+    def _run(*statements: str) -> None:
+        with owner_connection() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+def owner_connection() -> "psycopg.Connection[Any]":
+    return psycopg.connect(settings().database_owner_url, autocommit=True)
+
+
+def _gap(stage: Stage) -> float:
+    with system_session() as session:
+        found = session.execute(
+            text(
+                "select extract(epoch from due_at - now())::float from webhook_journal where status = 'pending'"
+            )
+        )
+        seconds: float = found.scalar_one()
+        return seconds
+
+
+def _fall_due(stage: Stage) -> None:
+    with system_session() as session:
+        session.execute(text("update webhook_journal set due_at = now()"))
+
+
+def _let_leases_end() -> None:
+    with system_session() as session:
+        session.execute(text("update webhook_journal set lease_until = now() - interval '1 s'"))
+
+
+def test_a_worker_killed_between_effect_and_mark_neither_loses_nor_doubles(stage: Stage) -> None:
+    """SIGKILL by the worker's own hand, in the moment between the two commits."""
+    with stage.session() as session:
+        key = called(stage, session).id
+    bodies = [text_body(stage, "um"), status_body(stage, key, "delivered"), text_body(stage, "dois")]
+    journal(stage, *bodies)
+    script = """
+import os, signal
+from engine.messaging import intake
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+intake._mark = die
+intake.understand_due()
+"""
+
+    killed = subprocess.run(
+        [sys.executable, "-c", script], cwd=project_root(), check=False, timeout=60, env=dict(os.environ)
+    )
+    left = [row.status for row in journal_rows(stage)]
+    nothing_due = intake.understand_next()
+    _let_leases_end()
+    intake.understand_due()
+
+    assert killed.returncode == -9
+    assert left == ["pending"] * 3
+    assert nothing_due == 0, "a living worker's lease is not broken"
+    assert [row.status for row in journal_rows(stage)] == ["applied"] * 3
+    assert [
+        row.body for row in stage.rows("select body from messages where direction = 'in' order by id")
+    ] == [
+        "um",
+        "dois",
+    ]
+    assert stage.one("select unread from conversations") == 2
+    assert dict(stage.rows("select measure, n from activity")) == {
+        "accepted": 1,
+        "delivered": 1,
+        "received": 2,
+    }
+
+
+def test_an_entry_that_kills_each_worker_stands_as_failed_in_the_end(stage: Stage) -> None:
+    entry_id = journal(stage, text_body(stage))[0]
+    with system_session() as session:
+        session.execute(
+            text("update webhook_journal set tries = :tries where id = :id"),
+            {"tries": intake.TRIES, "id": entry_id},
+        )
+
+    intake.understand_due()
+
+    row = journal_rows(stage)[0]
+    assert (row.status, row.error) == ("failed", "never understood to its end")
+    assert stage.count("messages") == 0
+
+
+def test_several_workers_share_channels_and_keep_each_in_order(stage: Stage) -> None:
+    stages = [stage, set_stage(), set_stage()]
+    said = [str(n) for n in range(20)]
+    for one in stages:
+        journal(one, *(text_body(one, words) for words in said))
+
+    at_once(*(intake.understand_due for _ in range(4)))
+    intake.understand_due()
+
+    for one in stages:
+        assert [row.body for row in one.rows("select body from messages order by id")] == said
+        assert {row.status for row in journal_rows(one)} == {"applied"}
+
+
+def test_intake_is_due_only_while_something_waits_that_nobody_works_on(stage: Stage) -> None:
+    seen = []
+    for step in (lambda: None, lambda: journal(stage, text_body(stage)), intake.understand_due):
+        step()
+        with system_session() as session:
+            seen.append(intake.is_due(session))
+
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize("payload", sorted(PAYLOADS.glob("*.json")), ids=lambda path: path.stem)
+def test_no_captured_webhook_stands_as_broken(stage: Stage, payload: Path) -> None:
+    body = payload.read_bytes()
+    known = stage_of(body, stage)
+
+    rows = understand(known, body)
+
+    assert rows[0].status in {"applied", "quarantined"}, rows[0].error
+
+
+def stage_of(body: bytes, stage: Stage) -> Stage:
+    """A company that has the number a captured webhook is about."""
+    found = {"account": "440011220055667", "portfolio": "330011220044556"}
+    return set_stage(tenant_id=stage.tenant_id, **found) if found["account"].encode() in body else stage
