@@ -85,6 +85,7 @@ class CampaignEditor(View):
             Slot(self.timing, key="timing", span=7, card=True),
             Slot(self.test.dialog, key="test"),
             back={"label": _("Campaigns"), "path": "/campaigns"},
+            hidden=[key for key in (*ALL_SLOTS, "notice") if key not in SLOTS["message"]],
         )
         self._listen()
         return self.page

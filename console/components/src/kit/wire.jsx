@@ -39,8 +39,19 @@ function translator(labels, f) {
   }
 }
 
+/**
+ * A param as it is now, only read. Panel's own `useState` loses what changes between the first render and its
+ * effect, and writes each value back after it was drawn, which undoes a newer one that arrived meanwhile.
+ */
 export function useParam(model, name) {
-  return model.useState(name)[0]
+  const [value, set] = React.useState(() => model[name])
+  React.useEffect(() => {
+    const read = () => set(() => model[name])
+    read()
+    model.on(name, read)
+    return () => model.off(name, read)
+  }, [model, name])
+  return value
 }
 
 /** Makes Panel's `render` of a body: styles adopted, kit provided, `ready` said once everything listens. */
