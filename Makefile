@@ -51,7 +51,7 @@ bench-live: .dev ## From an event on the wire to a pixel on the console
 	@$(BIN)/python -m benchmarks.live $(ARGS)
 
 bench-import: .dev ## A contact file of 100,000 rows: seconds and memory
-	@$(BIN)/python -m benchmarks.contacts $(ARGS)
+	@$(BIN)/python -m benchmarks.import_contacts $(ARGS)
 
 ##@ Keep
 

@@ -142,8 +142,9 @@ def configure_logging(process: str, *, level: str | None = None) -> None:
         library = logging.getLogger(name)
         library.handlers = []
         library.propagate = True
-    # One line for each request to a provider would name its recipients' paths and drown the rest.
-    for name in ("httpx", "httpcore", "botocore", "urllib3"):
+    # One line for each request would name its recipients' paths; one for each bell would drown the rest.
+    quiet = ("httpx", "httpcore", "urllib3", "uvicorn.access", "celery.worker.strategy", "celery.app.trace")
+    for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
