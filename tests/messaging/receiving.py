@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from engine.core.db import tenant_session
 from engine.core.ids import uuid7
 from engine.core.system import system_session
 from engine.messaging.channels.base import InboundMessage, SenderIdentity, StatusReceipt
+from engine.messaging.counters import Steps
+from engine.messaging.inbound import receive
 from engine.messaging.models import (
     Channel,
     ChannelRoute,
@@ -244,3 +247,39 @@ def journal_rows(stage: Stage) -> list[Any]:
             {"c": stage.channel_id},
         )
         return list(found.all())
+
+
+def take_in(stage: Stage, message: InboundMessage) -> UUID | None:
+    """Let a message come in; its id, or None for a copy."""
+    with stage.session() as session:
+        steps = Steps()
+        message_id = receive(session, stage.channel(session), message, steps)
+        steps.write(session)
+        return message_id
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Run all of these on threads, begun at the same moment; the first fault is raised."""
+    start = threading.Barrier(len(works))
+    faults: list[Exception] = []
+
+    def run_one(work: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised below, on the test's own thread
+            faults.append(error)
+
+    threads = [threading.Thread(target=run_one, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+def facts(stage: Stage, kind: str) -> list[dict[str, Any]]:
+    """What was stated of this kind, oldest first."""
+    rows = stage.rows("select payload from outbox where kind = :kind order by id", kind=kind)
+    return [row.payload for row in rows]

@@ -4,11 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -18,21 +16,17 @@ from engine.core.bootstrap import DatabaseUrls
 from engine.core.settings import project_root, settings
 from engine.core.system import system_session
 from engine.messaging import intake
-from engine.messaging.channels.base import InboundMedia, InboundMessage, SenderIdentity
-from engine.messaging.counters import Steps
-from engine.messaging.inbound import receive
-from engine.messaging.models import MessageState
 from tests.messaging.receiving import (
-    NOON,
     Stage,
+    at_once,
     called,
     change,
+    facts,
     journal,
     journal_rows,
     set_stage,
     status_body,
     text_body,
-    written,
 )
 
 PAYLOADS = project_root() / "tests" / "payloads" / "whatsapp_cloud"
@@ -48,40 +42,6 @@ def understand(stage: Stage, *bodies: bytes) -> list[Any]:
     journal(stage, *bodies)
     intake.understand_due()
     return journal_rows(stage)
-
-
-def take_in(stage: Stage, message: InboundMessage) -> UUID | None:
-    with stage.session() as session:
-        steps = Steps()
-        message_id = receive(session, stage.channel(session), message, steps)
-        steps.write(session)
-        return message_id
-
-
-def at_once(*works: Any) -> None:
-    """Run all of these on threads, begun at the same moment; the first fault is raised."""
-    start = threading.Barrier(len(works))
-    faults: list[Exception] = []
-
-    def run_one(work: Any) -> None:
-        start.wait()
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - raised below, on the test's own thread
-            faults.append(error)
-
-    threads = [threading.Thread(target=run_one, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
-
-
-def facts(stage: Stage, kind: str) -> list[dict[str, Any]]:
-    rows = stage.rows("select payload from outbox where kind = :kind order by id", kind=kind)
-    return [row.payload for row in rows]
 
 
 def test_a_message_makes_person_thread_message_and_facts(stage: Stage) -> None:
@@ -123,26 +83,6 @@ def test_the_same_body_a_thousand_times_is_one_message(stage: Stage) -> None:
     assert stage.one("select unread from conversations") == 1
 
 
-def test_fifty_copies_at_once_are_one_message(stage: Stage) -> None:
-    message = written(stage)
-
-    at_once(*(lambda: take_in(stage, message) for _ in range(50)))
-
-    assert (stage.count("messages"), stage.count("conversations"), stage.count("contacts")) == (1, 1, 1)
-    assert len(facts(stage, "message.received")) == 1
-    assert stage.rows("select measure, n from activity") == [("received", 1)]
-
-
-def test_two_messages_of_a_new_person_at_once_make_one_thread(stage: Stage) -> None:
-    first, second = written(stage), written(stage)
-
-    at_once(lambda: take_in(stage, first), lambda: take_in(stage, second))
-
-    assert (stage.count("messages"), stage.count("conversations"), stage.count("contacts")) == (2, 1, 1)
-    assert stage.one("select unread from conversations") == 2
-    assert stage.one("select revision from conversations") == 2
-
-
 def test_a_thread_holds_messages_in_the_order_in_which_they_came(stage: Stage) -> None:
     said = [f"mensagem {n}" for n in range(60)]
 
@@ -150,96 +90,6 @@ def test_a_thread_holds_messages_in_the_order_in_which_they_came(stage: Stage) -
 
     assert [row.body for row in stage.rows("select body from messages order by id")] == said
     assert stage.one("select last_message_text from conversations") == said[-1]
-
-
-def test_a_person_known_by_bsuid_alone_is_the_same_person_when_the_phone_shows(stage: Stage) -> None:
-    hidden = SenderIdentity(bsuid="BR.77", username="ana", name="Ana")
-    shown = SenderIdentity(bsuid="BR.77", phone="+5571980000102", name="Ana")
-
-    for sender in (hidden, shown):
-        take_in(stage, written(stage, sender=sender))
-
-    assert (stage.count("contacts"), stage.count("conversations")) == (1, 1)
-    scopes = stage.rows("select kind, scope from contact_identities order by kind")
-    assert scopes == [("bsuid", stage.portfolio), ("phone", "")]
-
-
-def test_two_contacts_that_turn_out_to_be_one_keep_both_threads_messages(stage: Stage) -> None:
-    take_in(stage, written(stage, sender=SenderIdentity(bsuid="BR.77"), text="um"))
-    take_in(stage, written(stage, sender=SenderIdentity(phone="+5571980000102"), text="dois"))
-
-    take_in(stage, written(stage, sender=SenderIdentity(bsuid="BR.77", phone="+5571980000102"), text="três"))
-
-    assert (stage.count("contacts"), stage.count("conversations")) == (1, 1)
-    thread = stage.rows("select * from conversations")[0]
-    assert (thread.unread, thread.last_message_text) == (3, "três")
-    assert stage.one("select count(*) from messages where conversation_id = :id", id=thread.id) == 3
-
-
-def test_what_a_campaign_sent_stands_in_the_thread_once_the_person_answers(stage: Stage) -> None:
-    take_in(stage, written(stage))
-    person = stage.one("select id from contacts")
-    with stage.session() as session:
-        sent = called(stage, session, contact_id=person, state=MessageState.DELIVERED, accepted_at=NOON)
-        waiting = called(stage, session, contact_id=person, state=MessageState.QUEUED, attempt=0)
-
-    take_in(stage, written(stage, text="quero!"))
-
-    threaded = stage.rows(
-        "select id, conversation_id is not null as shown from messages where direction = 'out'"
-    )
-    assert dict(threaded) == {sent.id: True, waiting.id: False}
-
-
-def test_a_quoted_message_is_named_in_the_fact(stage: Stage) -> None:
-    with stage.session() as session:
-        ours = called(stage, session, provider_id="wamid.ours", state=MessageState.READ)
-
-    take_in(stage, written(stage, quoted_provider_id="wamid.ours"))
-
-    assert facts(stage, "message.received")[0]["quoted_message_id"] == str(ours.id)
-
-
-def test_a_late_message_does_not_shorten_the_window(stage: Stage) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
-    take_in(stage, written(stage, occurred_at=now))
-
-    take_in(stage, written(stage, occurred_at=now - timedelta(days=3)))
-
-    assert stage.one("select window_expires_at from conversations") == now + timedelta(hours=24)
-
-
-def test_a_clock_that_runs_ahead_does_not_lengthen_the_window(stage: Stage) -> None:
-    take_in(stage, written(stage, occurred_at=datetime.now(UTC) + timedelta(days=30)))
-
-    assert stage.one("select window_expires_at < now() + interval '25 hours' from conversations")
-
-
-@pytest.mark.parametrize(
-    "words", ["SAIR", "Sair.", " parar!", "STOP", "Unsubscribe", "não quero mais receber", "baja"]
-)
-def test_a_stop_word_withdraws_consent_in_the_same_transaction(stage: Stage, words: str) -> None:
-    take_in(stage, written(stage, text=words))
-
-    assert stage.one("select marketing_consent from contacts") == "withdrawn"
-    assert stage.count("suppressions") > 0
-    assert len(facts(stage, "contact.opted_out")) == 1
-
-
-@pytest.mark.parametrize("words", ["não quero sair de casa", "pode parar o carro?", "stop that", "", "sairá"])
-def test_a_stop_word_within_other_words_says_nothing(stage: Stage, words: str) -> None:
-    take_in(stage, written(stage, text=words))
-
-    assert stage.one("select marketing_consent from contacts") == "none"
-
-
-def test_a_resume_word_takes_an_opt_out_back_and_grants_nothing_else(stage: Stage) -> None:
-    states = []
-    for words in ("voltar", "sair", "VOLTAR"):
-        take_in(stage, written(stage, text=words))
-        states.append(stage.one("select marketing_consent from contacts"))
-
-    assert states == ["none", "withdrawn", "granted"]
 
 
 def preference(stage: Stage, value: str, at: datetime) -> bytes:
@@ -263,32 +113,6 @@ def test_the_providers_notice_of_a_stop_counts_and_an_old_one_undoes_nothing(sta
         states.append(stage.one("select marketing_consent from contacts"))
 
     assert states == ["withdrawn", "granted", "granted"]
-
-
-def test_a_file_waits_to_be_fetched(stage: Stage) -> None:
-    media = InboundMedia("1234", "image/jpeg", "abc=", filename="x" * 400)
-
-    message_id = take_in(stage, written(stage, kind="image", text=None, media=media))
-
-    row = stage.rows("select message_id, provider_media_id, status, length(filename) as n from media_files")[
-        0
-    ]
-    assert row == (message_id, "1234", "pending", 255)
-
-
-def test_a_reaction_is_kept_and_is_nothing_unread(stage: Stage) -> None:
-    take_in(stage, written(stage, kind="reaction", text="👍", payload={"emoji": "👍"}))
-
-    assert stage.one("select unread from conversations") == 0
-    assert stage.rows("select kind, body, payload from messages") == [("reaction", "👍", {"emoji": "👍"})]
-
-
-def test_a_bare_pin_has_words(stage: Stage) -> None:
-    take_in(
-        stage, written(stage, kind="location", text=None, payload={"latitude": -12.97, "longitude": -38.5})
-    )
-
-    assert stage.one("select body from messages") == "-12.97, -38.5"
 
 
 def test_one_body_may_hold_messages_and_statuses_of_several_numbers(stage: Stage) -> None:
