@@ -43,10 +43,19 @@ class CampaignDraft:
         self.variables = {key: value for key, value in self.variables.items() if key in gaps}
 
     @property
+    def filled(self) -> dict[str, Any]:
+        """The gaps something fills; a fixed text that is still empty fills none."""
+        return {
+            key: value
+            for key, value in self.variables.items()
+            if (str(value.get("text") or "").strip() if isinstance(value, dict) else value)
+        }
+
+    @property
     def lacking(self) -> list[str]:
         """The gaps nothing fills yet."""
         gaps = [variable.key for variable in self.template.variables] if self.template else []
-        return [key for key in gaps if not self.variables.get(key)]
+        return [key for key in gaps if key not in self.filled]
 
     def is_done(self, step: str) -> bool:
         """Whether a step has all it needs."""
@@ -82,7 +91,7 @@ class CampaignDraft:
             "channel_id": self.channel_id,
             "template_id": self.template.id if self.template else None,
             "audience": dict(self.audience or {}),
-            "variables": self.variables,
+            "variables": self.filled,
         }
 
     @property

@@ -227,8 +227,7 @@ class CampaignEditor(View):
         if template is None:
             self.preview.draw({"body": ""})
             return
-        filled = {key: value for key, value in self.draft.variables.items() if value}
-        body: dict[str, Any] = {"variables": filled}
+        body: dict[str, Any] = {"variables": self.draft.filled}
         if self._count and self._count.samples:
             body["contact_id"] = self._count.samples[0].contact_id
             name = self._count.samples[0].name or self._count.samples[0].phone or ""
@@ -274,7 +273,7 @@ class CampaignEditor(View):
             ahead = {"key": "next", "label": _("Continue"), "kind": "primary",
                      "disabled": not self.draft.is_done(self._step)}  # fmt: skip
             return [ahead] if self._step == "message" else [back, ahead]
-        actions: list[dict[str, object]] = [back, {"key": "save", "label": _("Save draft"), "icon": "Save"}]
+        actions: list[dict[str, object]] = [back, {"key": "save", "label": _("Save draft"), "icon": "FileText"}]
         if not self.tab.can("campaigns.run"):
             return actions
         nobody = self._count is not None and self._count.will_send == 0
@@ -282,7 +281,7 @@ class CampaignEditor(View):
         label = _("Schedule") if self._later else _("Start sending")
         return [
             *actions,
-            {"key": "test", "label": _("Send a test"), "icon": "Smartphone"},
+            {"key": "test", "label": _("Send a test"), "icon": "Phone"},
             {"key": "start", "label": label, "icon": "CalendarClock" if self._later else "Send", "kind": "primary",
              "disabled": nobody or unset},
         ]  # fmt: skip

@@ -20,7 +20,7 @@ class NotFound(View):
         _ = self.words
         return EmptyState(
             self.tab.reader,
-            icon="SearchX",
+            icon="Search",
             title=_("This page does not exist"),
             text=_("The address may be mistyped, or what was here is gone."),
             actions=[{"key": "home", "label": _("Go to the overview"), "path": "/", "kind": "primary"}],

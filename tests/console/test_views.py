@@ -1,9 +1,12 @@
 """The screens, driven by what the browser would say, over the stand-in API."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+from console import app, components, views
 from console.views import NOT_FOUND, ROUTES, find_view
 from console.views.campaign_editor import CampaignEditor
 from console.views.campaign_live import CampaignPage
@@ -18,6 +21,8 @@ from console.views.template_editor import TemplatePage
 from console.views.templates import TemplateList
 from tests.console.console_fake_data import Store, counts
 from tests.console.console_setup import Ear, ask, asked_paths, confirming, enter, fact, make_tab, say
+
+KIT = Path(components.__file__).parent
 
 
 @pytest.mark.parametrize("role", ["owner", "agent", "analyst"])
@@ -400,3 +405,31 @@ def test_an_ended_session_leads_to_the_sign_in_page() -> None:
     enter(CampaignPage(view.tab), campaign_id=store.campaigns[0]["id"])
 
     assert shell.last("reload")["path"] == "/sign-in?ended=1"
+
+
+def test_a_fixed_text_still_empty_fills_no_gap_and_is_not_sent() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    enter(view)
+    say(
+        view.basics,
+        "change",
+        name="template_id",
+        values={"name": "Natal", "template_id": store.templates[0]["id"]},
+    )
+
+    say(view.mapper, "change", variables={"body.1": "contact.name", "body.2": {"text": " "}}, complete=False)
+
+    sent = [json.loads(body) for _, path, body in store.asked if path.endswith("/preview")]
+    assert sent[-1]["variables"] == {"body.1": "contact.name"}
+    assert view.draft.lacking == ["body.2"]
+
+
+def test_every_icon_a_screen_names_is_in_the_kit() -> None:
+    drawn = set(
+        re.findall(r"\b[A-Z][A-Za-z0-9]+\b", (KIT / "src" / "kit" / "icons.jsx").read_text().split("}", 1)[0])
+    )
+    sources = [*Path(views.__file__).parent.glob("*.py"), Path(app.__file__)]
+    named = {name for path in sources for name in re.findall(r'icon"?[:=] ?"([A-Z]\w+)"', path.read_text())}
+
+    assert named - drawn == set()
