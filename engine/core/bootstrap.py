@@ -129,6 +129,10 @@ def inside_statements(database: str) -> list[sql.SQL | sql.Composed]:
         sql.SQL("REVOKE ALL ON SCHEMA public FROM PUBLIC"),
         sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(sql.Identifier(OWNER_ROLE)),
         sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(roles),
+        # The owner may hand a function over to the system role (the search over contacts), and inherits nothing of it.
+        sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE").format(
+            sql.Identifier(SYSTEM_ROLE), sql.Identifier(OWNER_ROLE)
+        ),
         *(
             sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension))
             for extension in EXTENSIONS

@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
+import orjson
+from psycopg.types.json import set_json_loads
 from sqlalchemy import TIMESTAMP, Engine, MetaData, Row, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -22,6 +24,8 @@ from engine.core.ids import TenantId, uuid7
 from engine.core.settings import settings
 
 TENANT_DEFAULT = text("nullif(current_setting('app.tenant_id', true), '')::uuid")
+
+set_json_loads(orjson.loads)
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -61,6 +65,8 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_timeout=10,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,
+        json_deserializer=orjson.loads,
         connect_args={"connect_timeout": 5, "application_name": "masteria"},
     )
 

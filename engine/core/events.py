@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import func
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.core.bells import ring
-from engine.core.db import Base, TenantTable, after_commit
+from engine.core.db import Base, TenantTable, after_commit, run
 from engine.core.ids import uuid7
 
 
@@ -51,9 +52,16 @@ class Fact:
 
 def emit(session: Session, fact: Fact) -> UUID:
     """Record a fact; it is passed on if, and only if, this transaction commits."""
-    entry = OutboxEntry(id=uuid7(), kind=fact.kind, payload=dict(fact.data))
-    session.add(entry)
+    entry_id = uuid7()
+    session.flush()
+    run(
+        session,
+        "insert into outbox (id, kind, payload) values (%(id)s, %(kind)s, %(payload)s::jsonb)",
+        id=entry_id,
+        kind=fact.kind,
+        payload=orjson.dumps(fact.data).decode(),
+    )
     if not session.info.get("outbox_rung"):
         session.info["outbox_rung"] = True
         after_commit(session, lambda: ring("relay"))
-    return entry.id
+    return entry_id

@@ -118,14 +118,14 @@ class Dispatcher:
         while True:
             closing = self._stop.is_set() or time.monotonic() >= until
             try:
-                if not closing:
-                    self._claim()
+                nothing_came = closing or self._claim() == 0
                 self._turn(closing)
             except DatabaseAway:
                 # Outcomes are kept and written when it is back; until then nothing new is marked.
                 log.warning("dispatch.database_away", under_way=self._wire.under_way)
                 time.sleep(0.3)
-            if not self._ranges:
+                nothing_came = False
+            if not self._ranges and nothing_came:
                 return self.calls - before
             self._collect()
 
@@ -133,12 +133,18 @@ class Dispatcher:
         """Close the connections."""
         self._wire.close()
 
-    def _claim(self) -> None:
+    def _claim(self) -> int | None:
+        """Lease more ranges when it is time; answers how many came, None when nobody was asked."""
         now = time.monotonic()
-        if now - self._claimed_at < CLAIM_EVERY or len(self._ranges) >= RANGES:
-            return
+        waiting: Counter[UUID] = Counter()
+        for held in self._ranges:
+            if not held.dropped:
+                waiting[held.line.id] += len(held.waiting)
+        often = CLAIM_EVERY if self._ranges else 0.0
+        if now - self._claimed_at < often or len(self._ranges) >= RANGES:
+            return None
         self._claimed_at = now
-        busy = {held.line.id for held in self._ranges if held.waiting and not held.dropped}
+        busy = {line for line, amount in waiting.items() if amount > self._wire.width}
         resting = {line.id for line in self._lines.values() if line.resting_until > now}
         with system_session() as session:
             leases = ledger.claim(
@@ -146,6 +152,7 @@ class Dispatcher:
             )
         for lease in leases:
             self._open(lease)
+        return len(leases)
 
     def _open(self, lease: Lease) -> None:
         work = Work(TenantId(lease.tenant_id))

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 class Job:
     """Work by name. `is_due` is a cheap question on a system session; `work` does some and says if more is left.
 
-    `look_every` is how often the sweeper asks without a bell, in seconds.
+    `look_every` is how often the sweeper asks without a bell, and `pause` the least time between two bells that it passes
+    on, in seconds: work that comes in a stream is then done in fewer, larger batches.
     """
 
     name: str
@@ -19,3 +20,4 @@ class Job:
     work: Callable[[], bool]
     look_every: float = 1.0
     seconds_at_most: int = 60
+    pause: float = 0.0

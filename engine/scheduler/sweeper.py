@@ -47,15 +47,16 @@ class Sweeper:
         self._queues = queues
         self._send_bell = send_bell
         self._asked_at: dict[str, float] = {}
+        self._rung_at: dict[str, float] = {}
+        self._held_back: set[str] = set()
         self._bells: Any = None
 
     def run(self, stopping: Flag) -> None:
         """Sweep until the worker stops."""
         while not stopping.is_set():
             try:
-                heard = self._listen()
-                for name in heard:
-                    self._ring(JOBS[name])
+                for name in self._listen() | self._held_back:
+                    self._pass_on(JOBS[name])
                 self._look()
             except DatabaseAway:
                 log.warning("sweeper.database_away")
@@ -71,7 +72,7 @@ class Sweeper:
                 self._bells = subscriber().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                 self._bells.subscribe(CHANNEL)
             heard: set[str] = set()
-            wait = TICK
+            wait = self._seconds_until_due()
             while (message := self._bells.get_message(timeout=wait)) is not None:
                 heard.add(message["data"].decode())
                 wait = 0.0
@@ -81,6 +82,22 @@ class Sweeper:
             self._bells = None
             time.sleep(TICK)
             return set()
+
+    def _seconds_until_due(self) -> float:
+        """How long to listen: until the first bell that is held back may ring, a tick at most."""
+        now = time.monotonic()
+        waits = (self._rung_at[name] + JOBS[name].pause - now for name in self._held_back)
+        return max(min(waits, default=TICK), 0.001)
+
+    def _pass_on(self, job: Job) -> None:
+        """Ring a bell that was heard, or hold it back for the rest of the job's pause."""
+        now = time.monotonic()
+        if now - self._rung_at.get(job.name, 0.0) < job.pause:
+            self._held_back.add(job.name)
+            return
+        self._held_back.discard(job.name)
+        self._rung_at[job.name] = now
+        self._ring(job)
 
     def _look(self) -> None:
         """Ask the database what is due, each job at its own pace."""

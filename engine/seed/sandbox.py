@@ -1,5 +1,6 @@
 """The demo company's number at the simulator, and its templates there."""
 
+import time
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ from engine.messaging.channel_health import check_channel
 from engine.messaging.connections import NewCredentials, connect_channel
 from engine.messaging.models import Channel, ChannelEnvironment, ChannelKind, Template
 from engine.messaging.template_desk import create_template, sync_templates
+
+DOORS_SECONDS = 30.0
 
 type Texts = tuple[str, str, str, tuple[str, ...], str | None, tuple[str, ...]]
 
@@ -84,14 +87,29 @@ def connect_sandbox(work: Work) -> tuple[Channel, dict[str, Template]]:
     return checked, _templates(work, channel)
 
 
+def _wait_for_doors() -> None:
+    """The simulator gives the number, and calls the API back for the handshake: both may be opening still."""
+    until = time.monotonic() + DOORS_SECONDS
+    for address in (settings().simulator_url, settings().api_url):
+        while not _answers(address):
+            if time.monotonic() > until:
+                raise SimulatorAwayError(f"Nothing answers at {address}, so the demo company gets no number.")
+            time.sleep(0.1)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def _account() -> dict[str, str]:
     """A new number at the simulator, of its own account, so that nothing of an earlier demo is in it."""
-    try:
-        answer = httpx.post(
-            f"{settings().simulator_url}/_admin/accounts", json={"verified_name": "Loja Aurora"}, timeout=10
-        )
-    except httpx.HTTPError as error:
-        raise SimulatorAwayError(f"The simulator at {settings().simulator_url} does not answer.") from error
+    _wait_for_doors()
+    answer = httpx.post(
+        f"{settings().simulator_url}/_admin/accounts", json={"verified_name": "Loja Aurora"}, timeout=10
+    )
     account: dict[str, str] = answer.raise_for_status().json()
     return account
 

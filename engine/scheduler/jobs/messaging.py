@@ -81,6 +81,12 @@ def _clear() -> bool:
                and received_at < now() - make_interval(days => %(days)s)""",
             days=JOURNAL_DAYS,
         )
+        run(
+            session,
+            """delete from sign_in_sessions
+               where coalesce(ended_at, expires_at) < now() - make_interval(days => %(days)s)""",
+            days=JOURNAL_DAYS,
+        )
         run(session, "delete from idempotency_keys where created_at < now() - interval '72 hours'")
         run(session, "delete from pair_limits where free_at < now()")
         run(session, "delete from periodic_slots where slot < now() - interval '30 days'")
@@ -94,7 +100,7 @@ def _by_the_clock(_session: Session) -> bool:
 JOBS = (
     Job("send", SEND, ledger.is_due, _send),
     Job("recover", EVENTS, _recover_due, _recover),
-    Job("intake", EVENTS, intake.is_due, intake.understand_due),
+    Job("intake", EVENTS, intake.is_due, intake.understand_due, pause=0.05),
     Job("parked", EVENTS, _parked_due, _retry_parked),
     Job("media", SLOW, media.is_due, media.fetch_due_media),
     Job("partitions", SLOW, _by_the_clock, _partitions, look_every=3600),
