@@ -234,7 +234,10 @@ def modify_document(console: Console, doc: Document) -> None:
     sign_in: SignIn = context.request.user
     cookies = pn.state.cookies or {}
     rest = (context.token_payload.get("route_params") or {}).get("path", "")
-    locale = choose_locale(sign_in.me.user.locale, cookies.get(LOCALE_COOKIE))
+    asked = {name.lower(): value for name, value in (pn.state.headers or {}).items()}
+    locale = choose_locale(
+        sign_in.me.user.locale, cookies.get(LOCALE_COOKIE), asked.get("accept-language", "")
+    )
     dark = cookies.get(THEME_COOKIE) == "dark"
     tab = build_tab(console, sign_in, locale=locale, dark=dark, route=f"/{rest}" if rest else "/")
     screens = Screens(tab)

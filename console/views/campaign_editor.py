@@ -273,7 +273,10 @@ class CampaignEditor(View):
             ahead = {"key": "next", "label": _("Continue"), "kind": "primary",
                      "disabled": not self.draft.is_done(self._step)}  # fmt: skip
             return [ahead] if self._step == "message" else [back, ahead]
-        actions: list[dict[str, object]] = [back, {"key": "save", "label": _("Save draft"), "icon": "FileText"}]
+        actions: list[dict[str, object]] = [
+            back,
+            {"key": "save", "label": _("Save draft"), "icon": "FileText"},
+        ]
         if not self.tab.can("campaigns.run"):
             return actions
         nobody = self._count is not None and self._count.will_send == 0
@@ -289,7 +292,7 @@ class CampaignEditor(View):
     def _draw_summary(self, count: AudienceCount) -> None:
         _, draft = self.words, self.draft
         left_out = " · ".join(
-            f"{one.text or one.reason}: {_.number(one.n)}" for one in count.excluded if one.n
+            f"{(one.text or one.reason).rstrip('.')}: {_.number(one.n)}" for one in count.excluded if one.n
         )
         self.summary.draw([
             {"key": "name", "label": _("Name"), "value": draft.name},
