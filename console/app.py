@@ -234,7 +234,7 @@ def modify_document(console: Console, doc: Document) -> None:
     sign_in: SignIn = context.request.user
     cookies = pn.state.cookies or {}
     rest = (context.token_payload.get("route_params") or {}).get("path", "")
-    asked = {name.lower(): value for name, value in (pn.state.headers or {}).items()}
+    asked = {name.lower(): str(value) for name, value in (pn.state.headers or {}).items()}
     locale = choose_locale(
         sign_in.me.user.locale, cookies.get(LOCALE_COOKIE), asked.get("accept-language", "")
     )

@@ -144,7 +144,9 @@ def _cache_control(scope: Scope, status: int) -> bytes:
     if status != 200:
         return b"no-store"
     path = scope["path"]
-    named = b"v=" in scope.get("query_string", b"") or path.startswith("/components/") or path.endswith(".woff2")
+    named = (
+        b"v=" in scope.get("query_string", b"") or path.startswith("/components/") or path.endswith(".woff2")
+    )
     return f"public, max-age={YEAR}, immutable".encode() if named else b"public, max-age=3600"
 
 

@@ -40,12 +40,12 @@ def test_every_message_has_words_and_none_is_a_guess(locale: str) -> None:
 
 @pytest.mark.parametrize("locale", LANGUAGES)
 def test_translations_keep_the_gaps_of_their_message(locale: str) -> None:
-    broken = []
-    for key, said in words_of(locale).items():
-        wanted = set(GAP.findall(key if isinstance(key, str) else key[1]))
-        for text in said if isinstance(said, tuple) else (said,):
-            if set(GAP.findall(str(text))) - wanted:
-                broken.append(key)
+    broken = [
+        key
+        for key, said in words_of(locale).items()
+        for text in (said if isinstance(said, tuple) else (said,))
+        if set(GAP.findall(str(text))) - set(GAP.findall(key if isinstance(key, str) else key[1]))
+    ]
 
     assert broken == []
 
