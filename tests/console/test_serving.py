@@ -71,7 +71,9 @@ def test_signing_in_leads_to_where_one_wanted_to_go(console: Serving) -> None:
     assert "path=/" in cookie
 
 
-@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/console\\@evil", "/other", ""])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/console\\@evil", "/other", ""]
+)
 def test_signing_in_never_leads_to_another_site(console: Serving, target: str) -> None:
     answer = console.browser().post("/sign-in", data=OWNER | {"next": target})
 
@@ -91,7 +93,8 @@ def test_a_wrong_password_is_said_kindly_and_keeps_the_address(console: Serving)
 
 def test_many_wrong_passwords_are_told_to_wait(console: Serving) -> None:
     answers = [
-        console.browser().post("/sign-in", data={"email": "x@y.example", "password": str(n)}) for n in range(12)
+        console.browser().post("/sign-in", data={"email": "x@y.example", "password": str(n)})
+        for n in range(12)
     ]
 
     assert answers[-1].status_code == 429
@@ -99,7 +102,9 @@ def test_many_wrong_passwords_are_told_to_wait(console: Serving) -> None:
 
 
 def test_what_is_typed_into_the_form_comes_back_escaped(console: Serving) -> None:
-    answer = console.browser().post("/sign-in", data={"email": '"><script>alert(1)</script>', "password": "x"})
+    answer = console.browser().post(
+        "/sign-in", data={"email": '"><script>alert(1)</script>', "password": "x"}
+    )
 
     assert "<script>alert" not in answer.text
 
@@ -121,7 +126,9 @@ def test_somebody_of_several_companies_chooses_one_first(console: Serving) -> No
 
 def console_company(slug: str) -> str:
     """The id of a company of the stand-in."""
-    return {"acme": "00000000-0000-0000-0000-000000000001", "globex": "00000000-0000-0000-0000-000000000002"}[slug]
+    return {"acme": "00000000-0000-0000-0000-000000000001", "globex": "00000000-0000-0000-0000-000000000002"}[
+        slug
+    ]
 
 
 def token_in(html: str) -> str:
@@ -171,7 +178,11 @@ def test_neither_tokens_nor_the_cookie_are_in_the_page_or_in_its_token(console: 
     html = browser.get("/console").text
     payload = str(get_token_payload(token_in(html)))
 
-    held = [*console.store.tokens, *console.store.refresh, *(v for k, v in browser.cookies.items() if k != "theme")]
+    held = [
+        *console.store.tokens,
+        *console.store.refresh,
+        *(v for k, v in browser.cookies.items() if k != "theme"),
+    ]
     assert held
     assert [value for value in held if value in html or value in payload] == []
     assert 'data-theme="dark"' in html
@@ -214,7 +225,9 @@ def test_a_websocket_does_not_open_after_signing_out(console: Serving) -> None:
 def test_deep_links_serve_the_same_page(console: Serving) -> None:
     browser = console.signed_in()
 
-    assert [browser.get(path).status_code for path in ("/console", "/console/contacts", "/console/a/b/c")] == [200] * 3
+    assert [
+        browser.get(path).status_code for path in ("/console", "/console/contacts", "/console/a/b/c")
+    ] == [200] * 3
 
 
 def test_an_emptied_redis_sends_people_to_sign_in_again(console: Serving, valkey_url: str) -> None:
