@@ -38,9 +38,7 @@ def upgrade() -> None:
             excluded_detail text, replied_at timestamptz,
             constraint pk_campaign_recipients primary key (tenant_id, id),
             constraint fk_campaign_recipients_campaign foreign key (tenant_id, campaign_id)
-                references campaigns (tenant_id, id) on delete cascade,
-            constraint fk_campaign_recipients_contact foreign key (tenant_id, contact_id)
-                references contacts (tenant_id, id) on delete set null (contact_id))"""
+                references campaigns (tenant_id, id) on delete cascade)"""
     )
     op.execute(
         """create unique index uq_campaign_recipients_contact on campaign_recipients

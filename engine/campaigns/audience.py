@@ -122,7 +122,7 @@ with page as (
       when %(marketing)s and marketing_consent = 'withdrawn' then 'opted_out'
       when %(marketing)s and marketing_consent <> 'granted' then 'no_consent'
       when missing is not null then 'missing_variable'
-      when row_number() over (partition by address order by id) > 1 or <taken> then 'duplicate'
+      when row_number() over (partition by address order by id) > 1 then 'duplicate'
     end as excluded
   from found
 )
@@ -136,19 +136,12 @@ _WHOM = {
     ),
 }
 
-_TAKEN = (
-    "exists (select from campaign_recipients r where r.campaign_id = %(campaign)s and r.address = found.address "
-    "and r.excluded is null)"
-)
-
-
-def _judged(blast: Blast, *, taken: str) -> tuple[str, dict[str, Any]]:
+def _judged(blast: Blast) -> tuple[str, dict[str, Any]]:
     key = next(iter(blast.audience))
     statement = (
         _JUDGED.replace("<whom>", _WHOM[key])
         .replace("<missing>", blast.params.missing)
         .replace("<params>", blast.params.params)
-        .replace("<taken>", taken)
     )
     values = {
         **blast.params.binds,
@@ -170,7 +163,7 @@ from judged group by 1
 
 def preview(session: Session, blast: Blast) -> Waterfall:
     """What freezing would do now."""
-    statement, values = _judged(blast, taken="false")
+    statement, values = _judged(blast)
     values |= {"after": UUID(int=0), "limit": None}
     rows = run(session, statement + _PREVIEW, **values)
     excluded = {Exclusion(row.excluded): row.n for row in rows if row.excluded}
@@ -182,28 +175,38 @@ def preview(session: Session, blast: Blast) -> Waterfall:
     return Waterfall(sum(row.n for row in rows), sending.n if sending else 0, excluded, samples)
 
 
+# Whether an earlier page has the same address is left to the unique index: a look-up of ours would be planned while
+# the table is still empty, and scan the whole campaign for each person.
 _FREEZE = """
 , people as (
-  insert into campaign_recipients (id, campaign_id, contact_id, address, message_id, excluded, excluded_detail)
-  select uuidv7(), %(campaign)s, contact_id, address, case when excluded is null then message_id end, excluded,
-         case when excluded = 'missing_variable' then missing end
-  from judged order by contact_id
+  insert into campaign_recipients (id, campaign_id, contact_id, address, message_id)
+  select uuidv7(), %(campaign)s, contact_id, address, message_id from judged where excluded is null order by contact_id
+  on conflict (tenant_id, campaign_id, address) where excluded is null do nothing
+  returning contact_id
+), settled as materialized (
+  select judged.*, case when judged.excluded is null and people.contact_id is null then 'duplicate'
+                        else judged.excluded end as reason
+  from judged left join people on people.contact_id = judged.contact_id
+), left_out as (
+  insert into campaign_recipients (id, campaign_id, contact_id, address, excluded, excluded_detail)
+  select uuidv7(), %(campaign)s, contact_id, address, reason, case when reason = 'missing_variable' then missing end
+  from settled where reason is not null order by contact_id
 ), queued as (
   insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
                         params, state)
   select message_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s,
          address, params, %(state)s
-  from judged where excluded is null order by message_id
+  from settled where reason is null order by message_id
 ), spans as (
   select (array_agg(message_id order by message_id))[1] as first_id,
          (array_agg(message_id order by message_id desc))[1] as last_id, count(*) as amount
   from (select message_id, (row_number() over (order by message_id) - 1) / %(span)s as span
-        from judged where excluded is null) numbered group by span
+        from settled where reason is null) numbered group by span
 )
 select (select (array_agg(contact_id order by contact_id desc))[1] from judged) as last_contact,
        (select count(*) from judged) as matched,
-       coalesce((select jsonb_object_agg(excluded, n) from
-         (select excluded, count(*) as n from judged where excluded is not null group by 1) e), '{}') as excluded,
+       coalesce((select jsonb_object_agg(reason, n) from
+         (select reason, count(*) as n from settled where reason is not null group by 1) e), '{}') as excluded,
        coalesce((select jsonb_agg(jsonb_build_array(first_id, last_id, amount) order by first_id) from spans), '[]')
          as spans
 """
@@ -211,7 +214,7 @@ select (select (array_agg(contact_id order by contact_id desc))[1] from judged) 
 
 def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> bool:
     """Freeze the next page of a running campaign's audience; True when that was the last. The row is locked by us."""
-    statement, values = _judged(blast, taken=_TAKEN)
+    statement, values = _judged(blast)
     limit = PAGE if campaign.freeze_after else FIRST_PAGE
     values |= {
         "after": campaign.freeze_after or UUID(int=0),

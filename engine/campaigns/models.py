@@ -105,7 +105,10 @@ class Campaign(TenantTable, Base):
 
 
 class CampaignRecipient(TenantTable, Base):
-    """One person in a campaign: the message written for them (the newest, after a retry), or why there is none."""
+    """One person in a campaign: the message written for them (the newest, after a retry), or why there is none.
+
+    `contact_id` is no foreign key: a person may be deleted, and the row then stands for somebody who is gone.
+    """
 
     __tablename__ = "campaign_recipients"
     __table_args__ = (
@@ -114,12 +117,6 @@ class CampaignRecipient(TenantTable, Base):
             ["campaigns.tenant_id", "campaigns.id"],
             ondelete="CASCADE",
             name="fk_campaign_recipients_campaign",
-        ),
-        ForeignKeyConstraint(
-            ["tenant_id", "contact_id"],
-            ["contacts.tenant_id", "contacts.id"],
-            ondelete="SET NULL (contact_id)",
-            name="fk_campaign_recipients_contact",
         ),
         Index("uq_campaign_recipients_contact", "tenant_id", "campaign_id", "contact_id", unique=True),
         Index(

@@ -365,3 +365,20 @@ def test_a_test_send_goes_to_the_number_and_counts_nowhere(shop: Shop) -> None:
     assert message.address == "+5511987654321"
     assert message.params == {"body.1": "Ana"}
     assert look(shop, campaign_id)[1]["total"] == 0
+
+
+def test_two_people_with_one_address_get_one_message_whatever_page_they_are_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audience, "FIRST_PAGE", 2)
+    monkeypatch.setattr(audience, "PAGE", 2)
+    people = add_people(shop, 4)
+    with shop.work.session() as session:
+        session.execute(update(Contact).where(Contact.id == people[3]).values(phone="+5511900000000"))
+
+    campaign_id = begin(shop)
+
+    _, counts = look(shop, campaign_id)
+    assert (counts["queued"], counts["skipped"], counts["total"]) == (3, 1, 4)
+    with shop.work.session() as session:
+        assert session.scalars(select(Campaign.excluded)).one() == {"duplicate": 1}
