@@ -136,6 +136,7 @@ _WHOM = {
     ),
 }
 
+
 def _judged(blast: Blast) -> tuple[str, dict[str, Any]]:
     key = next(iter(blast.audience))
     statement = (

@@ -133,7 +133,9 @@ def preview_audience(
     channel, template = _channel(session, channel_id), get_template(session, template_id)
     check_audience(session, audience)
     sources = check_sources(template, variables, complete=False)
-    blast = Blast(audience, channel.portfolio, template.category == "MARKETING", sql_params(sources, alias="page"))
+    blast = Blast(
+        audience, channel.portfolio, template.category == "MARKETING", sql_params(sources, alias="page")
+    )
     return template, preview(session, blast)
 
 
