@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
@@ -20,7 +21,7 @@ from engine.client.answers import Page
 FIRST_PAUSE_SECONDS = 0.25
 
 
-class View:
+class View(ABC):
     """One screen. `build` makes it as a skeleton at once; data arrive by message.
 
     It is made when first visited and kept. `enter` comes with each visit, `take` with facts of the kinds it
@@ -36,9 +37,9 @@ class View:
         self.words = tab.words
         self.panel = self.build()
 
+    @abstractmethod
     def build(self) -> Viewable:
         """The screen, without data."""
-        raise NotImplementedError(f"{type(self).__name__} has no screen")
 
     async def enter(self, **parts: str) -> None:
         """Shows what the route names: fetches afresh."""
