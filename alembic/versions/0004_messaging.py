@@ -136,7 +136,7 @@ def _messages() -> None:
     _run(protect("messages"))
     op.execute(
         """create function ensure_message_partition(month date) returns void
-           language plpgsql security definer set search_path = pg_catalog, public as $$
+           language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
            declare
              name text := 'messages_' || to_char(month, 'YYYYMM');
              lower_bound uuid := message_id_floor(date_trunc('month', month)::timestamp at time zone 'UTC');
