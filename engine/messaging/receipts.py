@@ -342,15 +342,22 @@ def _park(session: Session, channel_id: UUID, receipts: Iterable[StatusReceipt])
         )
 
 
+# SKIP LOCKED: a retry that holds a receipt may be waiting for the provider id that the settling transaction knows.
+_CLAIM = """
+delete from parked_receipts p using (
+  select tenant_id, id from parked_receipts where channel_id = %(channel)s and provider_id = any(%(provider_ids)s)
+  for update skip locked) waiting
+where p.tenant_id = waiting.tenant_id and p.id = waiting.id
+returning p.receipt
+"""
+
+
 def claim_parked(session: Session, channel_id: UUID, provider_ids: Sequence[str]) -> list[StatusReceipt]:
-    """Take the receipts that wait for these provider ids; whoever settles their messages applies them."""
-    rows = run(
-        session,
-        """delete from parked_receipts where channel_id = %(channel)s and provider_id = any(%(provider_ids)s)
-           returning receipt""",
-        channel=channel_id,
-        provider_ids=list(provider_ids),
-    )
+    """Take the receipts that wait for these provider ids; whoever settles their messages applies them.
+
+    What `retry_parked` has in its hands at that moment stays with it.
+    """
+    rows = run(session, _CLAIM, channel=channel_id, provider_ids=list(provider_ids))
     return [_from_json(row.receipt) for row in rows]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from engine.core.bells import ring
 from engine.core.db import after_commit, run
 from engine.core.ids import uuid7
+from engine.messaging import receipts
 from engine.messaging.counters import Steps
 from engine.messaging.ledger import Lease
 from engine.messaging.models import MessageState
@@ -82,6 +83,15 @@ def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict], steps: S
     _queue_again(session, lease, ours)
     _keep_attempts(session, ours)
     steps.add(rows)
+    _hear_what_waited(session, lease.channel_id, accepted, steps)
+
+
+def _hear_what_waited(session: Session, channel_id: UUID, accepted: Sequence[Verdict], steps: Steps) -> None:
+    """Apply the provider's words that were quicker than our own record of the send and did not name our key."""
+    provider_ids = [verdict.provider_id for verdict in accepted if verdict.provider_id is not None]
+    waited = receipts.claim_parked(session, channel_id, provider_ids) if provider_ids else []
+    if waited:
+        receipts.apply_receipts(session, channel_id, waited, steps)
 
 
 def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:

@@ -18,7 +18,9 @@ from engine.contacts.models import Contact
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.ids import uuid7
 from engine.messaging.channels.base import StatusReceipt
-from engine.messaging.models import MessageState
+from engine.messaging.counters import Steps
+from engine.messaging.ledger import Lease
+from engine.messaging.models import Lane, MessageState
 from engine.messaging.receipts import (
     Applied,
     apply_receipts,
@@ -27,6 +29,7 @@ from engine.messaging.receipts import (
     retry_parked,
     state_of,
 )
+from engine.messaging.settlement import Verdict, settle
 from tests.messaging.receiving import NOON, Stage, called, receipt, set_stage
 
 ROW = """select state, provider_id, accepted_at, sent_at, delivered_at, read_at, failed_at, reason_code
@@ -382,3 +385,54 @@ def test_no_order_of_statuses_moves_a_message_back(stage: Stage, order: tuple[st
     ranks = {"sent": 0, "failed": 1, "delivered": 2, "read": 3}
     assert [ranks[state] for state in seen] == sorted(ranks[state] for state in seen)
     assert seen[-1] == "read"
+
+
+def settle_as_accepted(stage: Stage, message_id: UUID, provider_id: str) -> None:
+    """What the dispatcher writes down when its call is answered."""
+    lease = Lease(
+        tenant_id=stage.tenant_id,
+        id=uuid7(),
+        channel_id=stage.channel_id,
+        gate_id=stage.gate_id,
+        channel_gate_id=stage.gate_id,
+        rate_per_second=80,
+        lane=Lane.BULK,
+        first_id=message_id,
+        last_id=message_id,
+        epoch=1,
+    )
+    with stage.session() as session:
+        steps = Steps()
+        verdict = Verdict(message_id, 1, MessageState.ACCEPTED, provider_id=provider_id)
+        settle(session, lease, [verdict], steps)
+        steps.write(session)
+
+
+def test_a_status_that_came_before_its_send_was_settled_is_applied_with_the_settling(stage: Stage) -> None:
+    key, other = send(stage), send(stage)
+    tell(stage, *(receipt(stage, status, provider_id="wamid.early") for status in ("sent", "read")))
+    tell(stage, receipt(stage, "sent", provider_id="wamid.other"))
+
+    settle_as_accepted(stage, key, "wamid.early")
+
+    row = row_of(stage, key)
+    assert (row.state, row.provider_id, row.read_at) == ("read", "wamid.early", NOON + timedelta(seconds=1))
+    assert row_of(stage, other).state == "dispatching"
+    assert stage.rows("select provider_id from parked_receipts") == [("wamid.other",)]
+    assert tallies(stage) == {"dispatching": -1, "read": 1}
+    assert activity(stage) == {"accepted": 1, "sent": 1, "delivered": 1, "read": 1}
+
+
+def test_settling_does_not_wait_for_whoever_tries_parked_receipts_again(stage: Stage) -> None:
+    key = send(stage)
+    tell(stage, receipt(stage, "delivered", provider_id="wamid.early"))
+
+    with stage.session() as retrying:
+        retrying.execute(text("select id from parked_receipts for update"))
+        settle_as_accepted(stage, key, "wamid.early")
+    due(stage)
+    with stage.session() as session:
+        retry_parked(session)
+
+    assert row_of(stage, key).state == "delivered"
+    assert stage.count("parked_receipts") == 0
