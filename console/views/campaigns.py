@@ -39,7 +39,7 @@ def campaign_cells(row: Row) -> Row:
     to_send = counts.get("total", 0) - counts.get("skipped", 0)
     waiting = counts.get("queued", 0) + counts.get("dispatching", 0)
     delivered = counts.get("delivered", 0) + counts.get("read", 0)
-    reached = delivered + counts.get("accepted", 0) + counts.get("sent", 0)
+    tried = delivered + counts.get("accepted", 0) + counts.get("sent", 0) + counts.get("failed", 0)
     began = row.get("started_at") is not None
     return {
         "id": row["id"],
@@ -48,8 +48,8 @@ def campaign_cells(row: Row) -> Row:
         "status": row.get("status"),
         "progress": (to_send - waiting) / to_send if began and to_send else None,
         "recipients": counts.get("total") if began else None,
-        "delivered": delivered / reached if reached else None,
-        "read": counts.get("read", 0) / reached if reached else None,
+        "delivered": delivered / tried if tried else None,
+        "read": counts.get("read", 0) / delivered if delivered else None,
         "at": row.get("started_at") or row.get("scheduled_at") or row.get("created_at"),
     }
 

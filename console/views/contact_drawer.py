@@ -31,7 +31,7 @@ class ContactDrawer:
         self.tags: Sequence[str] = ()
         self.fields: Sequence[str] = ()
         self.form = Form(tab.reader, guard=True, buttons=self._writes)
-        self.known = Details(tab.reader)
+        self.known = Details(tab.reader, margin=(22, 0, 0, 0))
         self.drawer = Drawer(tab.reader, content=[self.form, self.known], size="medium")
         tab.on(self.form, "submit", self._save)
         tab.on(self.form, "cancel", self._leave)

@@ -69,7 +69,7 @@ class OverviewPage(View):
     def build(self) -> Viewable:
         """Cards, chart, funnel and heatmap as skeletons."""
         _, reader = self.words, self.tab.reader
-        self._period = "7d"
+        self._period = "30d"
         self._tally = ActivityTally()
         self._cards: dict[str, float] = {}
         self.kpis = KpiCards(reader, count=len(KPIS))

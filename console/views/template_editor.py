@@ -9,17 +9,9 @@ from console.components import Message, Notice, Page, Slot, TemplateEditor
 from console.frames import LiveFrame, Row
 from console.i18n import N_
 from console.views.base import View, field_errors, plain
-from console.views.templates import CATEGORIES, STATUSES
+from console.views.templates import CATEGORIES, LANGUAGES, STATUSES
 from engine.client import Fact, FactKind, RefusedError
 
-# Languages WhatsApp takes that our users write in; the provider knows more.
-LANGUAGES = {
-    "pt_BR": "Português (Brasil)",
-    "pt_PT": "Português (Portugal)",
-    "en_US": "English (US)",
-    "en": "English",
-    "es": "Español",
-}
 NO_CHANNEL = N_("Connect a number first: templates belong to it.")
 # What WhatsApp lets change again once it has seen a template.
 EDITABLE = frozenset({"draft", "approved", "rejected", "paused"})

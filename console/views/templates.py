@@ -24,6 +24,14 @@ CATEGORIES = {
     "UTILITY": (N_("Utility"), N_("Orders, appointments, accounts: what the person is waiting for.")),
     "AUTHENTICATION": (N_("Authentication"), N_("Codes to sign in.")),
 }
+# Languages WhatsApp takes that our users write in; the provider knows more.
+LANGUAGES = {
+    "pt_BR": "Português (Brasil)",
+    "pt_PT": "Português (Portugal)",
+    "en_US": "English (US)",
+    "en": "English",
+    "es": "Español",
+}
 FILTERED = ("approved", "pending", "rejected", "draft")
 EXCERPT_LENGTH = 90
 
@@ -72,7 +80,7 @@ class TemplateList(View):
                 {"key": "name", "label": _("Template"), "kind": "strong", "sub": "text"},
                 {"key": "category", "label": _("Category"), "kind": "text",
                  "words": {key: _(label) for key, (label, _hint) in CATEGORIES.items()}},
-                {"key": "language", "label": _("Language"), "kind": "text"},
+                {"key": "language", "label": _("Language"), "kind": "text", "words": LANGUAGES},
                 {"key": "status", "label": _("Status"), "kind": "badge", "phone": "side",
                  "words": {state: _(label) for state, (label, _tone) in STATUSES.items()},
                  "tones": {state: tone for state, (_label, tone) in STATUSES.items()}},

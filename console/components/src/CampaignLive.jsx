@@ -74,9 +74,11 @@ function Progress({campaign, counts}) {
 const HEADLINES = [["total", "Users"], ["delivered", "CheckCheck"], ["read", "Eye"], ["replied", "MessageCircle"], ["failed", "AlertCircle"]]
 
 function Headlines({counts, funnel}) {
-  const {t, f} = useKit(), value = key => (key === "total" || key === "failed" ? counts[key] : funnel.find(s => s.key === key).value)
-  const base = Math.max(1, funnel[0].value + counts.failed)
-  return <dl className="heads">{HEADLINES.map(([key, icon]) => <div key={key} className="card" data-head={key}><dt><Icon name={icon} size={14}/>{t("count." + key)}</dt><dd><Count value={value(key)}/>{key !== "total" && <small className="num">{f.share(value(key) / base)}</small>}</dd></div>)}</dl>
+  const {t, f} = useKit(), step = key => funnel.find(s => s.key === key).value
+  const value = key => (key === "total" || key === "failed" ? counts[key] : step(key))
+  // Of whom each is a share: the tried for delivered and failed, then always the step before.
+  const tried = funnel[0].value + counts.failed, bases = {delivered: tried, failed: tried, read: step("delivered"), replied: step("read")}
+  return <dl className="heads">{HEADLINES.map(([key, icon]) => <div key={key} className="card" data-head={key}><dt><Icon name={icon} size={14}/>{t("count." + key)}</dt><dd><Count value={value(key)}/>{key !== "total" && <small className="num">{f.share(bases[key] ? value(key) / bases[key] : 0)}</small>}</dd></div>)}</dl>
 }
 
 function Reasons({items, title, blank, onPick}) {

@@ -91,8 +91,8 @@ function Foot({rows, limit, paging, noun}) {
   const {t, f} = useKit(), {want, total, capped, hasNext, next, previous, busy} = rows, count = rows.rows?.length ?? 0
   if (rows.rows === null || (!count && want.cursors.length === 1)) return null
   const from = paging === "more" ? 1 : (want.cursors.length - 1) * limit + 1, to = from + count - 1
-  const all = total != null && total <= count && want.cursors.length === 1
-  const words = all && noun.other ? (f.plural(total) === "one" ? noun.one : noun.other).replace("{n}", f.count(total))
+  const all = !hasNext && want.cursors.length === 1
+  const words = all && noun.other ? (f.plural(count) === "one" ? noun.one : noun.other).replace("{n}", f.count(count))
     : total != null ? t(capped ? "range.capped" : "range", {from, to, total}) : t("range.unknown", {from, to})
   return <div className="ft"><span className="num" role="status">{words}</span>
     {paging === "more" ? hasNext && <Button small busy={busy} label={t("load_more")} onClick={next}/>
@@ -124,7 +124,7 @@ function LiveTable({model}) {
   React.useEffect(() => { box.current?.scrollTo?.(0, 0) }, [rows.want.cursors.length, rows.want.search])
   const shared = {columns, rows, rowActions, rowPath, selectable, picked, setPicked, skeleton: Math.min(limit, 12)}
   return <div className="k w" aria-busy={rows.busy}>
-    <div className="bar">
+    <div className={"bar" + (toolbar.length > 2 ? " tall" : "")}>
       {searchable && <SearchBox value={rows.want.search} onChange={rows.search} label={searchLabel || t("search")}/>}
       {filters.map(x => <Chips key={x.key} filter={x} value={rows.want.filters[x.key]} onPick={v => rows.filter(x.key, v)}/>)}
       {toolbar.length > 0 && <div className="tools">{toolbar.map(a => <Button key={a.key} kind={a.kind} icon={a.icon} label={a.label} path={a.path} href={a.href} onClick={() => send("toolbar", {key: a.key})}/>)}</div>}

@@ -19,6 +19,7 @@ export function Cell({column, row}) {
     case "ago": return <span className="mut"><Ago at={value}/></span>
     case "date": return blank ? <span className="mut">–</span> : <time className="mut" dateTime={value} title={f.full(value)}>{f.instant(value)}</time>
     case "tags": return blank || !value.length ? <span className="mut">–</span> : <span className="tags">{value.slice(0, 3).map(v => <span key={v} className="tag">{v}</span>)}{value.length > 3 && <span className="tag" title={value.slice(3).join(", ")}>+{value.length - 3}</span>}</span>
-    default: return <span className={"tx" + (column.kind === "strong" ? " st" : "") + (column.kind === "phone" ? " num" : "")}>{blank ? <span className="mut">–</span> : shown(column, value)}{column.sub && row[column.sub] ? <small>{row[column.sub]}</small> : null}</span>
+    case "phone": return <span className="tx num">{f.phone(value)}</span>
+    default: return <span className={"tx" + (column.kind === "strong" ? " st" : "")}>{blank ? <span className="mut">–</span> : shown(column, value)}{column.sub && row[column.sub] ? <small>{row[column.sub]}</small> : null}</span>
   }
 }

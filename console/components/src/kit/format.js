@@ -29,8 +29,9 @@ function build(locale, timeZone, currency) {
     count: v => (known(v) ? number("count", {maximumFractionDigits: 0}).format(v) : DASH),
     decimal: v => (known(v) ? number("decimal", {maximumFractionDigits: 2}).format(v) : DASH),
     compact: v => (known(v) ? number("compact", {notation: "compact", maximumFractionDigits: 1}).format(v) : DASH),
+    // All and nothing are exact: "100%", never "100.0%".
     ratio: (v, digits = 1) =>
-      known(v) ? number(`ratio${digits}`, {style: "percent", maximumFractionDigits: digits, minimumFractionDigits: digits}).format(v) : DASH,
+      v === 0 || v === 1 ? number("whole", {style: "percent"}).format(v) : known(v) ? number(`ratio${digits}`, {style: "percent", maximumFractionDigits: digits, minimumFractionDigits: digits}).format(v) : DASH,
     share: v => (known(v) ? number("share", {style: "percent", maximumFractionDigits: v > 0 && v < 0.01 ? 1 : 0}).format(v) : DASH),
     money: micros => (known(micros) ? number("money", {style: "currency", currency}).format(micros / 1e6) : DASH),
     span: s => {
@@ -67,10 +68,13 @@ function build(locale, timeZone, currency) {
       const parts = new Intl.DateTimeFormat(locale, {timeZone, timeZoneName: "longGeneric"}).formatToParts(new Date())
       return parts.find(p => p.type === "timeZoneName")?.value ?? timeZone
     },
-    phone: v => v ?? DASH,
+    phone: v => (v ? spaced(v) : DASH),
   }
   return f
 }
+
+/** A Brazilian number in its groups; others stay as E.164 writes them, whose groups differ by country. */
+const spaced = phone => phone.replace(/^\+55(\d{2})(\d{4,5})(\d{4})$/, "+55 $1 $2-$3")
 
 /** An ISO instant as what <input type=datetime-local> wants, in the zone. */
 export function toLocalInput(iso, timeZone) {

@@ -62,7 +62,9 @@ export function useCounted(value) {
   const now = React.useRef(value)
   React.useEffect(() => {
     const from = now.current, to = value
-    if (typeof from !== "number" || typeof to !== "number" || from === to || calm() || document.hidden) {
+    // One more of something has no way to go: it shows at once.
+    const nextDoor = Number.isInteger(from) && Number.isInteger(to) && Math.abs(to - from) === 1
+    if (typeof from !== "number" || typeof to !== "number" || from === to || nextDoor || calm() || document.hidden) {
       now.current = to
       set(to)
       return
