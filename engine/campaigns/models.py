@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.core.db import TENANT_DEFAULT, Base, TenantTable
@@ -93,14 +93,14 @@ class Campaign(TenantTable, Base):
     frozen_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     excluded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    recipients: Mapped[int] = mapped_column(server_default="0")
-    replied: Mapped[int] = mapped_column(server_default="0")
+    recipients: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    replied: Mapped[int] = mapped_column(BigInteger, server_default="0")
     pause_reason: Mapped[str | None]
     started_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None]
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

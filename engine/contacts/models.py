@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Computed,
     ForeignKeyConstraint,
@@ -75,7 +76,7 @@ class Contact(TenantTable, Base):
     )
     marketing_consent: Mapped[str] = mapped_column(server_default="none")
     last_inbound_at: Mapped[datetime | None]
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -193,17 +194,17 @@ class ContactImport(TenantTable, Base):
     mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     tags: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     consent: Mapped[dict[str, Any] | None]
-    total: Mapped[int] = mapped_column(server_default="0")
-    created: Mapped[int] = mapped_column(server_default="0")
-    updated: Mapped[int] = mapped_column(server_default="0")
-    rejected: Mapped[int] = mapped_column(server_default="0")
-    bytes_total: Mapped[int] = mapped_column(server_default="0")
-    bytes_read: Mapped[int] = mapped_column(server_default="0")
-    line: Mapped[int] = mapped_column(server_default="0")
+    total: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    created: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    updated: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    rejected: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    bytes_total: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    bytes_read: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    line: Mapped[int] = mapped_column(BigInteger, server_default="0")
     error: Mapped[dict[str, Any] | None]
     lease_until: Mapped[datetime | None]
     epoch: Mapped[int] = mapped_column(server_default="0")
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
@@ -224,7 +225,7 @@ class ImportReject(TenantTable, Base):
     )
 
     import_id: Mapped[UUID]
-    line: Mapped[int]
+    line: Mapped[int] = mapped_column(BigInteger)
     cells: Mapped[list[Any]]
     reason: Mapped[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import func
+from sqlalchemy import Index, func
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.core.bells import ring
@@ -23,6 +23,7 @@ class OutboxEntry(TenantTable, Base):
     """One fact, until the relay has passed it on; then the row goes (its reactions stand in `reactions`)."""
 
     __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_id", "id"),)
 
     kind: Mapped[str]
     payload: Mapped[dict[str, Any]]
@@ -33,6 +34,7 @@ class PendingReaction(TenantTable, Base):
     """One reaction to one fact that still has to happen; done in one transaction with its effect, then deleted."""
 
     __tablename__ = "reactions"
+    __table_args__ = (Index("ix_reactions_due_at", "due_at"),)
 
     reaction: Mapped[str]
     kind: Mapped[str]

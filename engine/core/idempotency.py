@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, func, select, text
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -27,6 +27,10 @@ class IdempotencyKey(TenantTable, Base):
     """One keyed request and the answer it was given."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "user_id", "route", "key", name="uq_idempotency_keys_request"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+    )
 
     user_id: Mapped[str]
     route: Mapped[str]

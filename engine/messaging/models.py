@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
@@ -153,7 +154,7 @@ class Channel(TenantTable, Base):
     last_webhook_at: Mapped[datetime | None]
     last_sent_at: Mapped[datetime | None]
     checked_at: Mapped[datetime | None]
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
 
@@ -202,7 +203,7 @@ class Template(TenantTable, Base):
     quality: Mapped[str | None]
     parameter_format: Mapped[str] = mapped_column(server_default="POSITIONAL")
     components: Mapped[list[Any]]
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
@@ -263,7 +264,7 @@ class Conversation(TenantTable, Base):
     last_message_direction: Mapped[str | None]
     unread: Mapped[int] = mapped_column(server_default="0")
     window_expires_at: Mapped[datetime | None]
-    revision: Mapped[int] = mapped_column(server_default="1")
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -411,7 +412,7 @@ class MessageTally(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
     gate_id: Mapped[UUID] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(primary_key=True)
-    n: Mapped[int]
+    n: Mapped[int] = mapped_column(BigInteger)
 
 
 class Activity(Base):
@@ -423,7 +424,7 @@ class Activity(Base):
     bucket: Mapped[datetime] = mapped_column(primary_key=True)
     channel_id: Mapped[UUID] = mapped_column(primary_key=True)
     measure: Mapped[str] = mapped_column(primary_key=True)
-    n: Mapped[int]
+    n: Mapped[int] = mapped_column(BigInteger)
 
 
 class JournalEntry(Base):
@@ -484,7 +485,7 @@ class MediaFile(TenantTable, Base):
     mime_type: Mapped[str | None]
     filename: Mapped[str | None]
     sha256: Mapped[str | None]
-    size: Mapped[int | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)
     path: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     tries: Mapped[int] = mapped_column(server_default="0")
