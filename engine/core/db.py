@@ -55,15 +55,19 @@ class TenantTable:
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
 
 
-def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address."""
+def connect_engine(url: str, *, pool_size: int = 5, is_asked_first: bool = False) -> Engine:
+    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address.
+
+    `is_asked_first` has each connection asked whether it is alive when it is taken: a tenant's session finds out by
+    naming its tenant, one across tenants says nothing before its work.
+    """
     driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return create_engine(
         driver_url,
         pool_size=pool_size,
         max_overflow=pool_size * 2,
         pool_timeout=10,
-        pool_pre_ping=False,
+        pool_pre_ping=is_asked_first,
         pool_recycle=1800,
         hide_parameters=True,
         json_deserializer=orjson.loads,
@@ -88,10 +92,10 @@ def _name_the_tenant(session: Session, _transaction: SessionTransaction, connect
 @contextmanager
 def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on an error, says DatabaseAway when there is no database."""
-    session = Session(engine, expire_on_commit=False, info={"tenant_id": tenant_id, "after_commit": []})
+    session = _opened(engine, tenant_id)
     try:
-        with session.begin():
-            yield session
+        yield session
+        session.commit()
     except (OperationalError, InterfaceError) as error:
         if _is_connection_loss(error):
             raise DatabaseAway() from error
@@ -100,6 +104,27 @@ def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
         session.close()
     for follow in session.info["after_commit"]:
         follow()
+
+
+def _opened(engine: Engine, tenant_id: UUID | None) -> Session:
+    """A session whose transaction has begun on a connection that is alive.
+
+    A server that was started anew leaves dead connections in the pool; the first that is noticed empties it, so one
+    more try gets a fresh one, and nobody is told that the database is away when it is not.
+    """
+    for may_try_again in (True, False):
+        session = Session(engine, expire_on_commit=False, info={"tenant_id": tenant_id, "after_commit": []})
+        try:
+            session.connection()
+        except (OperationalError, InterfaceError) as error:
+            session.close()
+            if not _is_connection_loss(error):
+                raise
+            if not may_try_again:
+                raise DatabaseAway() from error
+        else:
+            return session
+    raise DatabaseAway()
 
 
 def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:

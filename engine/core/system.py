@@ -18,7 +18,7 @@ from engine.core.settings import settings
 @cache
 def system_engine() -> Engine:
     """The engine of the system role (BYPASSRLS)."""
-    return connect_engine(settings().database_system_url, pool_size=5)
+    return connect_engine(settings().database_system_url, pool_size=5, is_asked_first=True)
 
 
 @contextmanager

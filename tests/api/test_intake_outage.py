@@ -36,12 +36,15 @@ class OwnPostgres:
     def away(self) -> Iterator[None]:
         """Stopped while this lasts."""
         self.running.stop()
-        yield
+        try:
+            yield
+        finally:
+            self._start_again()
+
+    def _start_again(self) -> None:
         child = spawn(self.running.server, self.home / "logs" / "postgres.log")
         self.running = replace(self.running, child=child)
         wait_for_postgres(self.running.server, lambda: child.poll() is None)
-        for engine in (app_engine, system_engine):
-            engine().dispose()  # connections of before the outage
 
 
 def forget_connections() -> None:

@@ -54,11 +54,11 @@ def test_a_request_that_brings_an_odd_id_gets_one_of_ours() -> None:
 
 
 def test_a_library_logs_in_the_same_form(lines: Lines) -> None:
-    logging.getLogger("uvicorn.error").warning("hello %s", "5511987654321")
+    logging.getLogger("urllib3.connectionpool").warning("hello %s", "5511987654321")
 
     (line,) = lines.read()
     assert line["event"] == "hello [redacted]"
-    assert line["logger"] == "uvicorn.error"
+    assert line["logger"] == "urllib3.connectionpool"
 
 
 @pytest.mark.parametrize(
