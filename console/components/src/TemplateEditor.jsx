@@ -65,7 +65,7 @@ function Body({draft, set, errors, limit, suggested, id}) {
 function Examples({draft, set, errors, id}) {
   const {t} = useKit(), all = variables(draft)
   if (!all.length) return null
-  return <Row name="examples" label={t("examples")} help={t("examples.help")} error={errors.examples} id={id + "-examples"}><div className="exs">{all.map(v => <label key={v.key}><code>{`{{${v.name}}}`}</code><input className="input" aria-label={t("example", {name: v.key})} value={draft.examples[v.key] ?? ""} onChange={e => set({examples: {...draft.examples, [v.key]: e.target.value}})}/></label>)}</div></Row>
+  return <Row name="examples" label={t("examples")} help={t("examples.help")} error={errors.examples} id={id + "-examples"}><div className="exs">{all.map(v => <label key={v.key}><code>{`{{${v.name}}}`}</code><input className="input" aria-label={t("example", {name: `{{${v.name}}}`})} value={draft.examples[v.key] ?? ""} onChange={e => set({examples: {...draft.examples, [v.key]: e.target.value}})}/></label>)}</div></Row>
 }
 
 function Buttons({draft, set, errors, limits, id}) {
@@ -100,7 +100,7 @@ function useDraft() {
 }
 
 function problems(draft, t, channels) {
-  const many = model.channels?.length > 1
+  const many = channels?.length > 1
   return Object.fromEntries([["name", draft.name], ["language", draft.language], ["category", draft.category], ["body", draft.body.trim()], ["channel_id", many ? draft.channel_id : "-"],
     ["examples", variables(draft).every(v => draft.examples[v.key]?.trim()) ? "-" : ""], ["buttons", draft.buttons.every(b => b.text.trim() && (b.type !== "URL" || b.url.trim()) && (b.type !== "PHONE_NUMBER" || b.phone_number.trim())) ? "-" : ""]]
     .filter(([, v]) => !v).map(([k]) => [k, t("required")]))
