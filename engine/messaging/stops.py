@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from engine.core.db import Work
 from engine.core.errors import ProviderError
 from engine.core.events import Fact, emit
+from engine.messaging.connections import revise
 from engine.messaging.ledger import set_gate
 from engine.messaging.models import Channel, ChannelStatus
 
@@ -14,19 +15,12 @@ from engine.messaging.models import Channel, ChannelStatus
 def stop_channel(work: Work, channel_id: UUID, error: ProviderError) -> None:
     """Close a channel until a person has mended it; its messages stay queued."""
     with work.session() as session:
-        channel = session.scalars(select(Channel).where(Channel.id == channel_id)).one()
+        channel = session.scalars(select(Channel).where(Channel.id == channel_id).with_for_update()).one()
         set_gate(session, channel.gate_id, is_open=False, reason=error.code)
-        session.execute(
-            update(Channel)
-            .where(Channel.id == channel_id)
-            .values(
-                status=ChannelStatus.ATTENTION,
-                status_code=error.code,
-                status_detail=error.detail[:500] or None,
-                revision=Channel.revision + 1,
-            )
-        )
-        emit(session, Fact("channel.stopped", {"id": str(channel_id), "code": error.code}))
+        channel.status = ChannelStatus.ATTENTION
+        channel.status_code = error.code
+        channel.status_detail = error.detail[:500] or None
+        revise(session, channel)
 
 
 def stop_gate(work: Work, gate_id: UUID, error: ProviderError) -> None:
