@@ -15,7 +15,7 @@ from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient
 from engine.contacts.models import Contact
 from engine.core.clock import now
 from engine.core.errors import Invalid, NotFound
-from engine.core.pages import Page, clamp, decode_cursor, page_of
+from engine.core.pages import Page, clamp, decode_id, page_of
 from engine.messaging.counters import tally_of
 from engine.messaging.models import Channel, Message, MessageState, Template
 
@@ -139,9 +139,9 @@ def list_campaigns(
         query = query.where(Campaign.status == status)
     if search:
         query = query.where(Campaign.name.icontains(search, autoescape=True))
-    cursor = decode_cursor(after, 1)
-    if cursor is not None:
-        query = query.where(Campaign.id < cursor[0])
+    last_id = decode_id(after)
+    if last_id is not None:
+        query = query.where(Campaign.id < last_id)
     rows = session.execute(query).all()
     page = page_of(rows, size, key=lambda row: (row[0].id,))
     return Page(
@@ -187,9 +187,9 @@ def list_recipients(
                 CampaignRecipient.address.contains(search, autoescape=True),
             )
         )
-    cursor = decode_cursor(after, 1)
-    if cursor is not None:
-        query = query.where(CampaignRecipient.id > cursor[0])
+    last_id = decode_id(after)
+    if last_id is not None:
+        query = query.where(CampaignRecipient.id > last_id)
     rows = session.execute(query).all()
     people = [Recipient(row[0], row[1], row[2]) for row in rows]
     return page_of(people, size, key=lambda person: (person.recipient.id,))

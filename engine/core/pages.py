@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -40,9 +41,25 @@ def decode_cursor(cursor: str | None, size: int) -> list[Any] | None:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
         raise _unknown_cursor() from error
-    if not isinstance(values, list) or len(values) != size:
+    # No text of ours holds a zero character, and PostgreSQL would not take it.
+    if (
+        not isinstance(values, list)
+        or len(values) != size
+        or any("\0" in v for v in values if isinstance(v, str))
+    ):
         raise _unknown_cursor()
     return values
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """The id in a cursor of one id; Invalid when it was not made by us."""
+    values = decode_cursor(cursor, 1)
+    if values is None:
+        return None
+    try:
+        return UUID(values[0])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _unknown_cursor() from error
 
 
 def page_of[T](rows: Sequence[T], limit: int, key: Callable[[T], Sequence[Any]]) -> Page[T]:
