@@ -18,7 +18,7 @@ class Details(Component):
         "copied": N_("Copied"),
         "show": N_("Show"),
         "hide": N_("Hide"),
-        "none": N_("None"),
+        "none": N_("Nothing yet"),
         "failed": N_("This could not be loaded"),
         "retry": N_("Try again"),
         "loading": N_("Loading"),

@@ -41,14 +41,14 @@ class View(ABC):
     def build(self) -> Viewable:
         """The screen, without data."""
 
-    async def enter(self, **parts: str) -> None:
+    async def enter(self, **parts: str) -> None:  # noqa: B027 - a screen without data has nothing to fetch
         """Shows what the route names: fetches afresh."""
 
     async def resync(self) -> None:
         """Fetches afresh what is on screen: facts may have been missed."""
         await self.enter()
 
-    def take(self, facts: Sequence[Fact]) -> None:
+    def take(self, facts: Sequence[Fact]) -> None:  # noqa: B027 - most screens live without facts
         """Draws what changed."""
 
 

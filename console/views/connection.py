@@ -189,7 +189,7 @@ class ConnectionPage(View):
         environment = ENVIRONMENTS.get(str(row.get("environment")), "")
         return [
             {"key": "status", "label": _("Status"), "value": status, "kind": "badge", "tone": tone},
-            {"key": "phone", "label": _("Phone"), "value": row.get("phone_number"), "kind": "text"},
+            {"key": "phone", "label": _("Phone"), "value": row.get("phone_number"), "kind": "phone"},
             {"key": "display", "label": _("Name shown to people"), "value": row.get("display_name"), "kind": "text"},
             {"key": "quality", "label": _("Quality"), "value": _(quality), "kind": "badge", "tone": quality_tone},
             {"key": "kind", "label": _("Kind"), "value": _(KINDS.get(str(row.get("kind")), str(row.get("kind")))),

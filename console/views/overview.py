@@ -148,7 +148,8 @@ class OverviewPage(View):
 
     def _card(self, kpi: Kpi) -> dict[str, object]:
         label, good = KPIS[kpi.key]
-        return plain(kpi) | {"label": self.words(label), "good": good}
+        hint = {} if kpi.previous else {"hint": self.words(N_("Nothing earlier to compare with"))}
+        return plain(kpi) | {"label": self.words(label), "good": good} | hint
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the sums at once and fetches the rates soon after."""

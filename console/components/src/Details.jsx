@@ -17,6 +17,7 @@ function Value({row}) {
     case "badge": return <Badge tone={row.tone}>{value}</Badge>
     case "date": return <time dateTime={value}>{f.instant(value)}</time>
     case "ago": return <Ago at={value}/>
+    case "phone": return <span className="num">{f.phone(value)}</span>
     case "number": return <span className="num">{f.count(value)}</span>
     case "percent": return <span className="num">{f.ratio(value)}</span>
     case "tags": return <span className="tags">{value.map(v => <span key={v} className="tag">{v}</span>)}</span>

@@ -7,8 +7,8 @@ function Spark({points, tone}) {
   // A stretch in which nothing was sent has no rate: the line goes on to the next that has one.
   const known = (points ?? []).flatMap((v, i) => (v == null ? [] : [[i, v]]))
   if (known.length < 2) return null
-  const values = known.map(([, v]) => v), low = Math.min(...values), span = Math.max(...values) - low || 1, w = 100, h = 36
-  const xy = known.map(([i, v]) => `${((i / (points.length - 1)) * w).toFixed(2)},${(h - 3 - ((v - low) / span) * (h - 7)).toFixed(2)}`)
+  const values = known.map(([, v]) => v), top = Math.max(...values) || 1, w = 100, h = 36
+  const xy = known.map(([i, v]) => `${((i / (points.length - 1)) * w).toFixed(2)},${(h - 3 - (v / top) * (h - 7)).toFixed(2)}`)
   return <svg className="spark" data-tone={tone} viewBox={`0 0 ${w} ${h}`} preserveAspectRatio="none" aria-hidden="true">
     <path className="area" d={`M${xy[0].split(",")[0]},${h} L${xy.join(" L")} L${xy.at(-1).split(",")[0]},${h} Z`}/><path d={"M" + xy.join(" L")} vectorEffect="non-scaling-stroke"/></svg>
 }

@@ -76,6 +76,8 @@ function Table({columns, rows, skeleton, rowActions, rowPath, selectable, picked
         {rowActions.length > 0 && <td className="menu"><RowMenu actions={rowActions} row={row} name={name(row)}/></td>}</tr>)}</tbody></table>
 }
 
+const told = value => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length)
+
 function Cards({columns, rows, skeleton, rowActions, rowPath, selectable, picked, setPicked}) {
   const {t} = useKit(), open = useOpen(rowPath)
   const title = columns.find(c => c.phone === "title") ?? columns[0], side = columns.filter(c => c.phone === "side"), rest = columns.filter(c => c !== title && !side.includes(c) && c.phone !== "hide")
@@ -84,7 +86,7 @@ function Cards({columns, rows, skeleton, rowActions, rowPath, selectable, picked
     <div className="up">{selectable && <Check checked={picked.has(row.id)} label={t("select_row", {name: String(row[title.key] ?? "")})} onChange={on => { const next = new Set(picked); if (on) next.add(row.id); else next.delete(row.id); setPicked(next) }}/>}
       <button type="button" className="nm" onClick={e => { e.stopPropagation(); open(row) }}><Cell column={{...title, kind: title.kind === "text" ? "strong" : title.kind}} row={row}/></button>
       {side.map(c => <Cell key={c.key} column={c} row={row}/>)}{rowActions.length > 0 && <RowMenu actions={rowActions} row={row} name={String(row[title.key] ?? "")}/>}</div>
-    <dl>{rest.map(c => { const n = rows.hot[`${row.id} ${c.key}`]; return <div key={c.key + (n ?? "")} className={(n ? "hot " : "") + (c.kind === "progress" || c.kind === "tags" ? "wide" : "")}><dt>{c.label}</dt><dd><Cell column={c} row={row}/></dd></div> })}</dl></li>)}</ul>
+    <dl>{rest.filter(c => told(row[c.key])).map(c => { const n = rows.hot[`${row.id} ${c.key}`]; return <div key={c.key + (n ?? "")} className={(n ? "hot " : "") + (c.kind === "progress" || c.kind === "tags" ? "wide" : "")}><dt>{c.label}</dt><dd><Cell column={c} row={row}/></dd></div> })}</dl></li>)}</ul>
 }
 
 function Foot({rows, limit, paging, noun}) {
