@@ -83,7 +83,7 @@ def measure(
     taken: list[float] = []
     with httpx.Client(trust_env=False) as meta:
         for number, accept in enumerate(accepts, start=1):
-            time.sleep(random.uniform(*SPACING_SECONDS))  # noqa: S311 - a rhythm, no secret
+            time.sleep(random.uniform(*SPACING_SECONDS))
             body = status_of(accept, account)
             signature = hmac.new(account["app_secret"].encode(), body, hashlib.sha256).hexdigest()
             headers = {"content-type": "application/json", "x-hub-signature-256": f"sha256={signature}"}
