@@ -1,0 +1,120 @@
+"""The rate of a channel is kept whoever asks, however many at once; and kept, stricter, without Redis."""
+
+import threading
+import time
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core import ratelimit
+from engine.core import redis as core_redis
+from engine.core.bootstrap import DatabaseUrls
+from engine.core.ratelimit import LocalBucket, lease
+from engine.core.settings import settings
+
+
+def ask_from_many(key: str, *, rate: float, wanted: int, burst: float, seconds: float) -> tuple[int, float]:
+    """What twenty threads were granted between them, and how long it took by Redis's own clock."""
+    granted: list[int] = []
+    clock = core_redis.client()
+    begun = clock.time()
+    until = time.monotonic() + seconds
+
+    def ask() -> None:
+        while time.monotonic() < until:
+            got = lease(key, rate=rate, wanted=wanted, burst=burst)
+            granted.append(got.granted)
+            time.sleep(min(got.wait, 0.01))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended = clock.time()
+    return sum(granted), (ended[0] - begun[0]) + (ended[1] - begun[1]) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted", "burst"), [(200.0, 1, 10.0), (1000.0, 50, 100.0), (7.0, 3, 1.0)], ids=str
+)
+def test_twenty_who_ask_at_once_never_get_more_than_the_rate(
+    database: DatabaseUrls, rate: float, wanted: int, burst: float
+) -> None:
+    granted, seconds = ask_from_many("channel", rate=rate, wanted=wanted, burst=burst, seconds=0.6)
+
+    assert granted <= burst + rate * seconds + 1
+    assert granted >= burst, "and the burst is theirs"
+
+
+def test_who_is_turned_away_is_told_when_to_come_back(database: DatabaseUrls) -> None:
+    first = lease("slow", rate=0.5, wanted=5, burst=1)
+    second = lease("slow", rate=0.5, wanted=5, burst=1)
+
+    assert (first.granted, second.granted) == (1, 0)
+    assert 1.5 < second.wait <= 2.0
+
+
+def test_one_channels_rate_is_not_anothers(database: DatabaseUrls) -> None:
+    lease("one", rate=1, wanted=1, burst=1)
+
+    assert lease("other", rate=1, wanted=1, burst=1).granted == 1
+
+
+def test_an_emptied_redis_costs_one_burst(database: DatabaseUrls) -> None:
+    first = lease("channel", rate=10, wanted=100, burst=5)
+    core_redis.client().flushall()
+    again = lease("channel", rate=10, wanted=100, burst=5)
+
+    assert (first.granted, again.granted) == (5, 5)
+    assert lease("channel", rate=10, wanted=100, burst=5).granted == 0
+
+
+def test_a_redis_that_is_away_is_said_to_be_away(
+    database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as changed:
+        changed.setenv("MASTERIA_REDIS_URL", "redis://127.0.0.1:1/0")
+        settings.cache_clear()
+        core_redis.client.cache_clear()
+        ratelimit.forget_connections()
+        with pytest.raises(redis.RedisError):
+            lease("channel", rate=1, wanted=1)
+    settings.cache_clear()
+    core_redis.client.cache_clear()
+    ratelimit.forget_connections()
+
+    assert lease("channel", rate=1, wanted=1).granted == 1
+
+
+@given(
+    rate=st.floats(0.5, 1000),
+    asks=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 300)), min_size=1, max_size=30),
+)
+def test_a_process_without_redis_keeps_half_the_rate(rate: float, asks: list[tuple[float, int]]) -> None:
+    now = 1000.0
+    bucket = LocalBucket(rate, at=now)
+    granted = 0
+    with pytest.MonkeyPatch.context() as moved:
+        for wait, wanted in asks:
+            now += wait
+            moved.setattr(time, "monotonic", lambda at=now: at)
+            granted += bucket.lease(wanted).granted
+
+    assert granted <= (now - 1000.0) * rate / 2 + 1e-6
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 80.0])
+def test_a_process_without_redis_goes_on_slowly(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    bucket = LocalBucket(rate, at=now)
+    granted = 0
+    while now < 20:
+        got = bucket.lease(10)
+        granted += got.granted
+        now += got.wait or 0.01
+
+    assert granted >= 20 * rate / 2 - max(rate / 2, 1) - 1

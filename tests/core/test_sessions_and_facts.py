@@ -1,0 +1,145 @@
+"""Transactions: what is stated stands or falls with them, what follows comes after, and a database that is away."""
+
+import socket
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from engine.core import redis as core_redis
+from engine.core.bells import CHANNEL, ring
+from engine.core.bootstrap import DatabaseUrls
+from engine.core.db import after_commit, connect_engine, tenant_of, tenant_session, transaction_on
+from engine.core.errors import DatabaseAway
+from engine.core.events import Fact, emit
+from engine.core.settings import settings
+from engine.core.system import system_session
+
+TENANT = uuid4()
+
+type Bells = Callable[[], list[str]]
+
+
+@pytest.fixture
+def bells(database: DatabaseUrls, valkey_url: str) -> Iterator[Bells]:
+    """The bells heard since the last look."""
+    with (
+        redis.Redis.from_url(valkey_url) as client,
+        client.pubsub(ignore_subscribe_messages=True) as listener,
+    ):
+        listener.subscribe(CHANNEL)
+        listener.get_message(timeout=1)  # the word that we are subscribed
+
+        def heard() -> list[str]:
+            client.publish(CHANNEL, "end")
+            names: list[str] = []
+            while (message := listener.get_message(timeout=2)) is not None and message["data"] != b"end":
+                names.append(message["data"].decode())
+            return names
+
+        yield heard
+
+
+def stated() -> list[str]:
+    with tenant_session(TENANT) as session:
+        return list(session.scalars(text("select kind from outbox order by id")))
+
+
+def test_a_fact_stands_with_its_transaction_and_the_bell_rings_after_it(bells: Bells) -> None:
+    with tenant_session(TENANT) as session:
+        emit(session, Fact("one", {}))
+        emit(session, Fact("two", {"n": 1}))
+        before = bells()
+
+    assert before == []
+    assert bells() == ["relay"], "once for all facts of a transaction"
+    assert stated() == ["one", "two"]
+
+
+def test_a_transaction_that_is_undone_states_nothing_and_rings_nothing(bells: Bells) -> None:
+    def state_and_break() -> None:
+        with tenant_session(TENANT) as session:
+            emit(session, Fact("one", {}))
+            session.execute(text("select 1 / 0"))
+
+    with pytest.raises(DBAPIError):
+        state_and_break()
+
+    assert (stated(), bells()) == ([], [])
+
+
+def test_what_follows_a_commit_comes_in_order_and_sees_it(database: DatabaseUrls) -> None:
+    seen: list[object] = []
+
+    with tenant_session(TENANT) as session:
+        emit(session, Fact("one", {}))
+        after_commit(session, lambda: seen.append(stated()))
+        after_commit(session, lambda: seen.append("then"))
+
+    assert seen == [["one"], "then"]
+
+
+def test_nobody_rings_when_redis_is_away_and_the_fact_stands(
+    database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as changed:
+        changed.setenv("MASTERIA_REDIS_URL", "redis://127.0.0.1:1/0")
+        settings.cache_clear()
+        core_redis.client.cache_clear()
+        ring("relay")
+        with tenant_session(TENANT) as session:
+            emit(session, Fact("one", {}))
+    settings.cache_clear()
+    core_redis.client.cache_clear()
+
+    assert stated() == ["one"]
+
+
+def test_a_database_that_is_not_there_is_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    engine = connect_engine(f"postgresql://nobody@127.0.0.1:{port}/nothing")
+
+    with pytest.raises(DatabaseAway), transaction_on(engine, TENANT) as session:
+        session.execute(text("select 1"))
+
+
+def test_a_database_that_ends_the_connection_is_away_and_the_next_session_is_served(
+    database: DatabaseUrls, superuser_url: str
+) -> None:
+    engine = connect_engine(database.app, pool_size=1)
+
+    def lose_the_connection() -> None:
+        with transaction_on(engine, TENANT) as session, psycopg.connect(superuser_url) as superuser:
+            served = session.execute(text("select pg_backend_pid()")).scalar_one()
+            superuser.execute("select pg_terminate_backend(%s, 5000)", (served,))
+            session.execute(text("select 1"))
+
+    with pytest.raises(DatabaseAway):
+        lose_the_connection()
+    with transaction_on(engine, TENANT) as session:
+        answer = session.execute(text("select 1")).scalar_one()
+
+    assert answer == 1
+    engine.dispose()
+
+
+def test_a_statement_that_is_refused_is_not_a_database_that_is_away(database: DatabaseUrls) -> None:
+    def take_too_long() -> None:
+        with tenant_session(TENANT) as session:
+            session.execute(text("set local statement_timeout = '5ms'"))
+            session.execute(text("select pg_sleep(1)"))
+
+    with pytest.raises(DBAPIError):
+        take_too_long()
+
+
+def test_a_session_across_tenants_is_nobodys(database: DatabaseUrls) -> None:
+    with tenant_session(TENANT) as session:
+        assert tenant_of(session) == TENANT
+    with system_session() as session, pytest.raises(RuntimeError):
+        tenant_of(session)
