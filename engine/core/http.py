@@ -1,7 +1,7 @@
 """Calls to the outside: one call through httpx, bulk through libcurl multi.
 
-libcurl multi costs 20 to 40 times less CPU per call than httpx (`make bench-send`), so everything that goes out in
-number goes through `Wire`. What a call's failure means is said by how far it got: `Failure.never_left` is True only when
+libcurl multi costs a small part of httpx's CPU per call when many are under way (httpx scans its whole pool for each),
+so everything that goes out in number goes through `Wire`. What a call's failure means is said by how far it got: `Failure.never_left` is True only when
 nothing of the request can have reached the server.
 
 Trap: libcurl by itself sends a request again when a kept connection ends without a byte of answer, POST or not

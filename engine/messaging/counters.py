@@ -2,7 +2,7 @@
 
 `message_tallies` hold how many counted messages of a gate stand in each state; `activity` what happened on a channel
 per quarter of an hour. Both are written last in a transaction and in key order, so that writers queue and never
-deadlock. `make doctor` and a test compare them with the rows.
+deadlock. tests/campaigns compares them with the rows after each verb.
 """
 
 from collections import Counter

@@ -70,7 +70,7 @@ def _react(tenant_id: UUID, row_id: UUID) -> None:
 
 
 def _try_later(tenant_id: UUID, row_id: UUID, error: Exception) -> None:
-    """Keep the reaction, with growing gaps: it stays visible in `masteria doctor` until it has run."""
+    """Keep the reaction with its error, to be tried again with growing gaps until it has run."""
     with tenant_session(tenant_id) as session:
         run(
             session,

@@ -1,6 +1,7 @@
 """Messaging: what is due is sent, what came in is understood, what a lost worker left is taken over."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -93,6 +94,18 @@ def _clear() -> bool:
     return False
 
 
+def _once_an_hour(name: str, deed: Callable[[], bool]) -> bool:
+    """Do it, unless another clock has had it done this hour: two beats do no harm."""
+    with system_session() as session:
+        taken = run(
+            session,
+            """insert into periodic_slots (job, slot) values (%(job)s, date_trunc('hour', now()))
+               on conflict do nothing returning job""",
+            job=name,
+        )
+    return deed() if taken else False
+
+
 def _by_the_clock(_session: Session) -> bool:
     return False
 
@@ -103,6 +116,8 @@ JOBS = (
     Job("intake", EVENTS, intake.is_due, intake.understand_due, pause=0.05),
     Job("parked", EVENTS, _parked_due, _retry_parked),
     Job("media", SLOW, media.is_due, media.fetch_due_media),
-    Job("partitions", SLOW, _by_the_clock, _partitions, look_every=3600),
-    Job("clear", SLOW, _by_the_clock, _clear, look_every=3600),
+    Job(
+        "partitions", SLOW, _by_the_clock, partial(_once_an_hour, "partitions", _partitions), look_every=3600
+    ),
+    Job("clear", SLOW, _by_the_clock, partial(_once_an_hour, "clear", _clear), look_every=3600),
 )
