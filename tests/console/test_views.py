@@ -185,7 +185,7 @@ def test_the_overview_draws_its_figures_and_hides_the_welcome() -> None:
     ]
     assert len(heatmap.last("cells")["cells"]) == 7
     assert view.page.hidden == ["welcome"]
-    assert len(view.chart.source.data["at"]) == 7 * 24
+    assert len(view.chart.source.data["at"]) == 30
 
 
 def test_activity_moves_the_sums_at_once_and_twice_told_counts_once() -> None:
