@@ -105,10 +105,19 @@ class Sweeper:
         for job in JOBS.values():
             if job.queue in self._queues and now - self._asked_at.get(job.name, 0.0) >= job.look_every:
                 self._asked_at[job.name] = now
-                with system_session() as session:
-                    due = job.is_due(session)
-                if due:
-                    self._ring(job)
+                self._look_for(job)
+
+    def _look_for(self, job: Job) -> None:
+        """Ring for a job if it is due; one that breaks keeps those after it from nothing."""
+        try:
+            with system_session() as session:
+                due = job.is_due(session)
+            if due:
+                self._ring(job)
+        except DatabaseAway:
+            raise
+        except Exception:
+            log.exception("sweeper.job_failed", job=job.name)
 
     def _ring(self, job: Job) -> None:
         if job.queue not in self._queues:
