@@ -1,0 +1,127 @@
+"""What runs by the clock: partitions made ahead, lost ranges taken over, what is old cleared away."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy import text
+
+from engine.core.bootstrap import DatabaseUrls
+from engine.core.system import system_session
+from engine.messaging.ledger import enqueue
+from engine.messaging.models import Lane, Origin
+from engine.scheduler import queues
+from engine.scheduler.jobs import JOBS
+from engine.scheduler.timetable import TIMETABLE
+from tests.workshop import Shop, messages_of, open_shop
+
+
+def month_ahead(months: int) -> str:
+    today = datetime.now(UTC)
+    count = today.year * 12 + today.month - 1 + months
+    return f"messages_{count // 12:04d}{count % 12 + 1:02d}"
+
+
+def queue_one(shop: Shop) -> None:
+    with shop.work.session() as session:
+        enqueue(
+            session,
+            channel_id=shop.channel_id,
+            contact_id=None,
+            address="+5571980000102",
+            kind="text",
+            origin=Origin.AGENT,
+            body="Oi",
+            lane=Lane.REPLY,
+        )
+
+
+def test_every_job_has_a_queue_and_every_bell_of_the_timetable_a_job() -> None:
+    assert {job.queue for job in JOBS.values()} <= set(queues.ALL)
+    assert {entry["args"][0]: entry["options"]["queue"] for entry in TIMETABLE.values()} == {
+        name: JOBS[name].queue for name in ("partitions", "clear")
+    }
+
+
+def test_months_to_come_get_their_partition_before_they_come(
+    database: DatabaseUrls, superuser_url: str
+) -> None:
+    wanted = {month_ahead(months) for months in range(4)}
+    with psycopg.connect(superuser_url) as connection:
+        connection.execute(f"drop table {month_ahead(3)}")
+
+    JOBS["partitions"].work()
+    JOBS["partitions"].work()
+
+    with psycopg.connect(superuser_url) as connection:
+        made = {name for (name,) in connection.execute("select relname from pg_class where relispartition")}
+        [(granted,)] = connection.execute(
+            "select has_table_privilege('masteria_app', %s, 'select')", (month_ahead(3),)
+        ).fetchall()
+    assert made >= wanted
+    assert not granted
+
+
+def test_a_range_whose_holder_is_gone_is_free_again_for_each_company(database: DatabaseUrls) -> None:
+    shops = [open_shop(), open_shop()]
+    for shop in shops:
+        queue_one(shop)
+    with system_session() as session:
+        session.execute(
+            text("update due_sends set lease_until = now() - interval '1 s', holder = 'gone', epoch = 1")
+        )
+        session.execute(
+            text(
+                "update messages set state = 'dispatching', attempt = 1, called_at = now(), work_id = d.id"
+                " from due_sends d where d.first_id = messages.id and d.tenant_id = :tenant"
+            ),
+            {"tenant": shops[0].tenant_id},
+        )
+        assert JOBS["recover"].is_due(session)
+
+    JOBS["recover"].work()
+
+    assert [[message.state for message in messages_of(shop)] for shop in shops] == [["unknown"], ["queued"]]
+    with system_session() as session:
+        assert not JOBS["recover"].is_due(session)
+        assert session.scalars(text("select holder from due_sends")).all() == [None, None]
+
+
+def test_what_is_old_is_cleared_and_what_is_young_or_unread_stays(database: DatabaseUrls) -> None:
+    ages = {"old": "40 days", "young": "1 hour"}
+    with system_session() as session:
+        for name, age in ages.items():
+            values = {"name": name, "age": age, "tenant": uuid4(), "body": name.encode()}
+            for status in ("applied", "pending", "quarantined"):
+                session.execute(
+                    text(
+                        """insert into webhook_journal (id, channel_id, received_at, body, digest, status, error)
+                           values (uuidv7(), uuidv7(), now() - cast(:age as interval), :body, :body, :status, :name)"""
+                    ),
+                    values | {"status": status},
+                )
+            session.execute(
+                text(
+                    """insert into idempotency_keys (tenant_id, id, user_id, route, key, body_sha256, created_at)
+                       values (:tenant, uuidv7(), 'u', 'r', :name, '', now() - cast(:age as interval))"""
+                ),
+                values,
+            )
+        for address, free_in in (("past", "-1 s"), ("ahead", "1 hour")):
+            session.execute(
+                text(
+                    """insert into pair_limits (tenant_id, channel_id, address, free_at)
+                       values (uuidv7(), uuidv7(), :address, now() + cast(:free_in as interval))"""
+                ),
+                {"address": address, "free_in": free_in},
+            )
+
+    JOBS["clear"].work()
+
+    with system_session() as session:
+        journal = session.execute(text("select error, status from webhook_journal")).all()
+        keys = session.scalars(text("select key from idempotency_keys")).all()
+        pairs = session.scalars(text("select address from pair_limits")).all()
+    assert ("old", "applied") not in {tuple(row) for row in journal}
+    assert len(journal) == 5
+    assert (keys, pairs) == (["young"], ["ahead"])
