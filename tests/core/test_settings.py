@@ -89,6 +89,7 @@ def test_addresses_of_the_embedded_servers_do_not_mix_with_given_ones(
 
 
 def test_addresses_follow_the_ports(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTERIA_PUBLIC_URL", raising=False)
     monkeypatch.setenv("MASTERIA_API_PORT", "9000")
 
     given = read_settings()
