@@ -25,7 +25,7 @@ CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
 MEBIBYTE = 1024 * 1024
 DOWNLOAD_PIECE = 256 * 1024
-KEPT_SECONDS = 45  # a connection idle for longer is not used again: servers close theirs after about a minute
+KEPT_SECONDS = 4  # shorter than any server's keep-alive (uvicorn and Node: 5 s): a line closed as we write is a message unknown
 
 # libcurl errors after which no byte of the request can have been acted on (curl/curl.h).
 NEVER_LEFT = frozenset(

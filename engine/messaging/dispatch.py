@@ -194,7 +194,7 @@ class Dispatcher:
             return 0
         claimants = sum(1 for other in self._ranges if other.waiting and not other.dropped)
         share = max(min(room, self._wire.width // claimants), 1)
-        small = room < self._wire.width // 4 and held.lease.lane > 0
+        small = room < self._wire.width // 2 and held.lease.lane > 0
         if small and len(held.waiting) > room and now - held.marked_at < SETTLE_AFTER:
             return 0  # a mark is a commit: wait until a fair group can share it
         return held.line.tokens(min(share, len(held.waiting)))
