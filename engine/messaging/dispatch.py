@@ -192,8 +192,13 @@ class Dispatcher:
         room = self._wire.room - unsettled
         if not held.waiting or room <= 0:
             return 0
-        claimants = sum(1 for other in self._ranges if other.waiting and not other.dropped)
-        share = max(min(room, self._wire.width // claimants), 1)
+        rivals = [other for other in self._ranges if other.waiting and not other.dropped]
+        first = min(
+            (other for other in rivals if other.line.id == held.line.id), key=lambda other: other.lease.lane
+        )
+        if first is not held:
+            return 0  # a channel marks from one range at a time: larger groups, fewer commits
+        share = max(min(room, self._wire.width // len({other.line.id for other in rivals})), 1)
         small = room < self._wire.width // 2 and held.lease.lane > 0
         if small and len(held.waiting) > room and now - held.marked_at < SETTLE_AFTER:
             return 0  # a mark is a commit: wait until a fair group can share it
