@@ -25,7 +25,7 @@ from engine.scheduler.reactions import REACTIONS, react_due, reactions_wait
 from engine.scheduler.relay import SHOWN, facts_wait, relay_due
 
 # Stated for who may ask for them later; neither a screen nor a reaction does today.
-STATED_ONLY = {"channel.stopped", "contact.opted_out", "contacts.merged"}
+STATED_ONLY = {"contact.opted_out", "contacts.merged"}
 # Put together by the relay and shown as `activity.changed`.
 MERGED = {"activity.moved"}
 
