@@ -213,8 +213,19 @@ select (select (array_agg(contact_id order by contact_id desc))[1] from judged) 
 """
 
 
-def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> bool:
-    """Freeze the next page of a running campaign's audience; True when that was the last. The row is locked by us."""
+@dataclass(frozen=True, slots=True)
+class FrozenPage:
+    """One page of an audience as it was written: how many matched, who was left out and why, the messages' ranges."""
+
+    last_contact: UUID | None
+    matched: int
+    excluded: Mapping[str, int]
+    spans: tuple[tuple[UUID, UUID, int], ...]
+    is_last: bool
+
+
+def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPage:
+    """Write the recipients and messages of the next page of a running campaign's audience; `keep_page` must follow."""
     statement, values = _judged(blast)
     limit = PAGE if campaign.freeze_after else FIRST_PAGE
     values |= {
@@ -228,18 +239,27 @@ def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> bool:
         "state": MessageState.QUEUED,
         "span": ledger.RANGE_SIZE,
     }
-    page = run(session, statement + _FREEZE, **values)[0]
-    if page.matched:
-        campaign.freeze_after = page.last_contact
-        campaign.recipients += page.matched
-        campaign.excluded = dict(Counter(campaign.excluded) + Counter(page.excluded))
-        spans = [(UUID(first), UUID(last), amount) for first, last, amount in page.spans]
-        if spans:
-            ledger.add_due(
-                session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, lane=Lane.BULK, spans=spans
-            )
-        session.flush()
-        steps = Steps()
-        steps.tallies[campaign.gate_id, MessageState.QUEUED] = sum(amount for _, _, amount in spans)
-        steps.write(session)
-    return bool(page.matched < limit)
+    row = run(session, statement + _FREEZE, **values)[0]
+    spans = tuple((UUID(first), UUID(last), amount) for first, last, amount in row.spans)
+    return FrozenPage(row.last_contact, row.matched, row.excluded, spans, is_last=row.matched < limit)
+
+
+def keep_page(session: Session, campaign: Campaign, page: FrozenPage) -> None:
+    """The checkpoint, due work and counters of a page, in the transaction that wrote it; the campaign is locked by us."""
+    if not page.matched:
+        return
+    campaign.freeze_after = page.last_contact
+    campaign.recipients += page.matched
+    campaign.excluded = dict(Counter(campaign.excluded) + Counter(page.excluded))
+    if page.spans:
+        ledger.add_due(
+            session,
+            channel_id=campaign.channel_id,
+            gate_id=campaign.gate_id,
+            lane=Lane.BULK,
+            spans=page.spans,
+        )
+    session.flush()
+    steps = Steps()
+    steps.tallies[campaign.gate_id, MessageState.QUEUED] = sum(amount for _, _, amount in page.spans)
+    steps.write(session)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.campaigns.audience import freeze_page
+from engine.campaigns.audience import freeze_page, keep_page
 from engine.campaigns.events import state_changed
 from engine.campaigns.models import Campaign, CampaignPulse, CampaignStatus
 from engine.campaigns.queries import campaign_of_gate, counts_of, get_campaign, recipient_to_credit
@@ -25,18 +25,47 @@ PULSE_SECONDS = 2
 
 def freeze(work: Work, campaign_id: UUID) -> None:
     """Freeze the audience of a running campaign to its end, a page a transaction; cancelling stops it."""
-    while True:
+    more = True
+    while more:
         with work.session() as session:
-            campaign = get_campaign(session, campaign_id, lock=True)
-            if campaign.status == CampaignStatus.CANCELLED:
-                cancel_queued(session, campaign.gate_id)
-                state_changed(session, campaign)
-                return
-            if campaign.frozen_at is not None or campaign.snapshot_id is None:
-                return
-            if freeze_page(session, campaign, blast_of(session, campaign)):
-                campaign.frozen_at = now()
-                emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))
+            more = _freeze_on(session, campaign_id)
+
+
+def _freeze_on(session: Session, campaign_id: UUID) -> bool:
+    """One page more; True when there is another. The campaign's row is locked for the checkpoint alone.
+
+    So a pause, a cancel or a look at the figures never waits for a page; the lock that two freezers would share is
+    another one.
+    """
+    if not _freezes_alone(session, campaign_id):
+        return False
+    campaign = get_campaign(session, campaign_id)
+    if campaign.status == CampaignStatus.CANCELLED:
+        cancel_queued(session, campaign.gate_id)
+        state_changed(session, campaign)
+        return False
+    if campaign.frozen_at is not None or campaign.snapshot_id is None:
+        return False
+    page = freeze_page(session, campaign, blast_of(session, campaign))
+    session.refresh(campaign, with_for_update={"key_share": True})
+    if campaign.status == CampaignStatus.CANCELLED:
+        session.rollback()  # cancelled while this page was written: nobody of it is in the campaign
+        return True
+    keep_page(session, campaign, page)
+    if page.is_last:
+        campaign.frozen_at = now()
+        emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))
+    return not page.is_last
+
+
+def _freezes_alone(session: Session, campaign_id: UUID) -> bool:
+    """True when no other worker freezes this campaign now; so until this transaction ends."""
+    rows = run(
+        session,
+        "select pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)) as alone",
+        name=f"freeze:{campaign_id}",
+    )
+    return bool(rows[0].alone)
 
 
 def follow_sends(session: Session, gates: Sequence[str]) -> None:

@@ -71,7 +71,7 @@ class Recipient:
 def get_campaign(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign:
     """The campaign, locked for a change when asked; NotFound."""
     query = select(Campaign).where(Campaign.id == campaign_id)
-    campaign = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    campaign = session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if campaign is None:
         raise NotFound("campaign_not_found", "We could not find this campaign. It may have been deleted.")
     return campaign
@@ -80,7 +80,7 @@ def get_campaign(session: Session, campaign_id: UUID, *, lock: bool = False) -> 
 def campaign_of_gate(session: Session, gate_id: UUID, *, lock: bool = False) -> Campaign | None:
     """The campaign that owns a gate, or None."""
     query = select(Campaign).where(Campaign.gate_id == gate_id)
-    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+    return session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
 
 
 def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:

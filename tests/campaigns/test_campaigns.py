@@ -161,6 +161,32 @@ def test_an_audience_of_many_pages_is_frozen_whole_and_once(
         assert len(set(session.scalars(select(CampaignRecipient.contact_id)))) == 17
 
 
+def test_a_pause_and_a_cancel_never_wait_for_a_page_and_the_cancelled_page_is_nobodys(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_people(shop, 5)
+    write = audience.freeze_page
+
+    def write_and_be_cancelled(*given: Any) -> audience.FrozenPage:
+        page = write(*given)
+        with shop.work.session() as other:
+            other.connection().exec_driver_sql("set local lock_timeout = '2s'")
+            service.pause(other, campaign_id)
+            service.cancel(other, campaign_id)
+        return page
+
+    with shop.work.session() as session:
+        campaign_id = service.start(session, make(shop)).id
+    monkeypatch.setattr(progress, "freeze_page", write_and_be_cancelled)
+
+    progress.freeze(shop.work, campaign_id)
+
+    status, counts = look(shop, campaign_id)
+    assert (status, counts["total"], counts["cancelled"]) == ("cancelled", 0, 0)
+    with shop.work.session() as session:
+        assert session.scalars(select(CampaignRecipient.id)).all() == []
+
+
 def test_only_people_with_any_of_the_tags_are_taken(shop: Shop) -> None:
     people = add_people(shop, 5)
     with shop.work.session() as session:
