@@ -97,7 +97,7 @@ def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
         yield session
         session.commit()
     except (OperationalError, InterfaceError) as error:
-        if _is_connection_loss(error):
+        if _is_connection_loss(error) or _is_passing(error):
             raise DatabaseAway() from error
         raise
     finally:
@@ -131,6 +131,12 @@ def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:
     """True when the server could not be reached or went away, rather than refused the statement."""
     sqlstate = getattr(error.orig, "sqlstate", None)
     return sqlstate is None or sqlstate.startswith(("08", "57P"))
+
+
+def _is_passing(error: OperationalError | InterfaceError) -> bool:
+    """True for a deadlock, a lock that was not had in time, and a server that is out of disk, memory or connections."""
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate in ("40001", "40P01", "55P03") or sqlstate.startswith("53")
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """Claim, mark, act, settle: the one place that sends.
 
-A dispatcher leases ranges of due work, marks in small groups only what enters the wire now, calls with no transaction
-open, and settles outcomes in batches. Marked and not yet settled never exceed the width of the wire, so that a
-process that is killed leaves at most that many messages of unknown outcome. How and why: docs/architecture.md.
+A dispatcher leases ranges of due work, marks groups of what enters the wire next, calls with no transaction open, and
+settles outcomes in batches. What it has begun stands in its wire book, so that a process that is killed leaves unknown
+no more than the calls that were in flight. How and why: docs/architecture.md, docs/decisions.
 """
 
-import os
-import socket
 import threading
 import time
 from collections import Counter, deque
@@ -22,6 +20,7 @@ from engine.core.db import Work
 from engine.core.errors import (
     Ambiguous,
     DatabaseAway,
+    DecryptionFailed,
     Misconfigured,
     NotTaken,
     ProviderError,
@@ -36,21 +35,27 @@ from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
 from engine.messaging.ledger import Lease
-from engine.messaging.lines import Line, open_line
-from engine.messaging.models import MessageState
+from engine.messaging.lines import Line
+from engine.messaging.models import Lane, MessageState
+from engine.messaging.recovery import answer_of
 from engine.messaging.settlement import Verdict, settle
 from engine.messaging.stops import stop_channel, stop_gate
+from engine.messaging.wirebook import WireBook
 
-WIDTH = 128  # calls under way at once, and so the most that a killed process can leave unknown
+WIDTH = 256  # calls under way at once in this process
+LINE_WIDTH = 128  # of which one channel has at most so many: 1,000 a second at 120 ms
+FOR_REPLIES = 16  # of which bulk never takes the last
+GROUP = 256  # messages of a channel that are marked and not yet called
 RANGES = 12  # ranges held at once: as many channels share this process
 CLAIM_EVERY = 0.05
-SETTLE_AFTER = 0.04
-FROZEN_AFTER = (
-    5.0  # a process that stood still between mark and call does not call: a pause may have come between
-)
+WRITE_EVERY = 0.1
+SETTLE_AT = 250  # outcomes that are written without waiting
+# From its mark a message may be called for so long. A process that stood still does not call: a pause may have come
+# between, or its lease been taken over. It is a small part of the lease, so that no two processes call one message.
+FROZEN_AFTER = 5.0
 COLLECT = 0.02  # how long to wait for the first of the calls to end
 IDLE = 0.005  # how long to wait for tokens when nothing is under way
-MAX_ATTEMPTS = 8
+MAX_TRIES = 8
 LONGEST_WAIT = 1800.0
 
 log = logger(__name__)
@@ -63,48 +68,77 @@ class Flag(Protocol):
         """True once it should end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A message that is marked and waits for room on the wire, until `until` on this process's clock."""
+
+    row: Row[Any]
+    attempt: int
+    until: float
+
+
 @dataclass(slots=True)
 class Range:
-    """A leased range in this process: what waits, how many calls are under way, what has ended and is not settled."""
+    """A leased range in this process: what waits, what is marked, how many calls are under way, what has ended."""
 
     lease: Lease
     work: Work
     line: Line
     waiting: deque[Row[Any]]
+    marked: deque[Marked] = field(default_factory=deque)
     under_way: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
     dropped: bool = False
+    wait: float = 0.0  # seconds until what is left of it is due again
     stop_for: Misconfigured | None = None
-    settled_at: float = field(default_factory=time.monotonic)
+    written_at: float = field(default_factory=time.monotonic)
     marked_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_bulk(self) -> bool:
+        """True for what replies overtake."""
+        return self.lease.lane > Lane.REPLY
 
     @property
     def is_spent(self) -> bool:
         """True when nothing of it is left in this process."""
         return (
             not self.under_way
+            and not self.marked
             and not self.verdicts
             and self.stop_for is None
             and (self.dropped or not self.waiting)
         )
 
+    def drop(self) -> None:
+        """Mark no more of it; what is marked and was not called goes back to the queue."""
+        self.dropped = True
+        while self.marked:
+            self.withdraw(self.marked.popleft())
+
+    def withdraw(self, marked: Marked) -> None:
+        """Back to the queue: it was never called."""
+        self.verdicts.append(Verdict(marked.row.id, marked.attempt, MessageState.QUEUED, called=False))
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call under way."""
+    """One call under way, and where it stands in the wire book."""
 
     range: Range
-    message_id: UUID
+    row: Row[Any]
     attempt: int
+    slot: int
 
 
 class Dispatcher:
     """Sends what is due, for as long as it is told, on one thread."""
 
     def __init__(self, *, width: int = WIDTH, stop: Flag | None = None) -> None:
-        self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self.calls = 0
         self._wire = Wire(width)
+        self._book = WireBook()
         self._stop: Flag = stop or threading.Event()
         self._ranges: list[Range] = []
         self._lines: dict[UUID, Line] = {}
@@ -120,6 +154,7 @@ class Dispatcher:
             try:
                 nothing_came = closing or self._claim() == 0
                 self._turn(closing)
+                self._act()
             except DatabaseAway:
                 # Outcomes are kept and written when it is back; until then nothing new is marked.
                 log.warning("dispatch.database_away", under_way=self._wire.under_way)
@@ -130,8 +165,9 @@ class Dispatcher:
             self._collect()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and the book."""
         self._wire.close()
+        self._book.close()
 
     def _claim(self) -> int | None:
         """Lease more ranges when it is time; answers how many came, None when nobody was asked."""
@@ -144,11 +180,14 @@ class Dispatcher:
         if now - self._claimed_at < often or len(self._ranges) >= RANGES:
             return None
         self._claimed_at = now
-        busy = {line for line, amount in waiting.items() if amount > self._wire.width}
+        busy = {line for line, amount in waiting.items() if amount > GROUP}
         resting = {line.id for line in self._lines.values() if line.resting_until > now}
         with system_session() as session:
             leases = ledger.claim(
-                session, holder=self.holder, wanted=RANGES - len(self._ranges), resting=[*(busy | resting)]
+                session,
+                holder=self._book.name,
+                wanted=RANGES - len(self._ranges),
+                resting=[*(busy | resting)],
             )
         for lease in leases:
             self._open(lease)
@@ -156,95 +195,147 @@ class Dispatcher:
 
     def _open(self, lease: Lease) -> None:
         work = Work(TenantId(lease.tenant_id))
-        with work.session() as session:
-            line = self._lines.get(lease.channel_id)
-            if line is None or line.is_stale:
-                fresh = open_line(session, lease.channel_id)
-                fresh.resting_until = line.resting_until if line else 0.0
-                line = self._lines[lease.channel_id] = fresh
-            rows = ledger.queued_of(session, lease)
-            line.learn(session, {row.snapshot_id for row in rows if row.snapshot_id is not None})
+        try:
+            with work.session() as session:
+                line = self._lines.setdefault(lease.channel_id, Line(lease.channel_id))
+                line.read(session)
+                rows = ledger.queued_of(session, lease)
+                line.learn(session, {row.snapshot_id for row in rows if row.snapshot_id is not None})
+        except DecryptionFailed as error:
+            # Its messages stay queued behind its closed gate; the other channels go on.
+            stop_channel(work, lease.channel_id, Misconfigured("secret_unreadable", detail=str(error)))
+            with work.session() as session:
+                ledger.let_go(session, lease)
+            return
         self._ranges.append(Range(lease, work, line, deque(rows)))
 
     def _turn(self, closing: bool) -> None:
-        """Settle what has ended and mark what may go, one short transaction for each range that has either."""
+        """Settle what has ended and mark what may go next, one short transaction for each range that has either."""
         self._turns += 1
         now = time.monotonic()
         for held in self._ranges:
             if held.stop_for is not None:
                 self._close_gate(held, held.stop_for)
                 held.stop_for = None
-        order = sorted(self._ranges, key=lambda held: held.lease.lane)
-        start = self._turns % max(len(order), 1)
-        for held in [*order[start:], *order[:start]] if start and not _urgent(order) else order:
-            amount = 0 if closing or held.dropped else self._share(held, now)
-            overdue = held.verdicts and now - held.settled_at > SETTLE_AFTER
-            if amount or overdue or (held.verdicts and not held.under_way):
-                self._advance(held, amount)
+        for held in self._in_turn():
             if closing or _slept_on(held, now):
-                held.dropped = True
+                held.drop()
+            amount = 0 if held.dropped else self._share(held, now)
+            ended = len(held.verdicts)
+            # What is marked looks at its gate as often as outcomes are written, so that a pause is soon a pause.
+            overdue = ended >= SETTLE_AT or now - held.written_at > WRITE_EVERY
+            idle = not (held.under_way or held.marked)
+            if amount or (overdue and (ended or held.marked)) or (ended and idle):
+                self._advance(held, amount)
         for held in [held for held in self._ranges if held.is_spent]:
             self._let_go(held)
 
+    def _in_turn(self) -> list[Range]:
+        """Replies first; among equals each turn begins with another."""
+        start = self._turns % max(len(self._ranges), 1)
+        return sorted([*self._ranges[start:], *self._ranges[:start]], key=lambda held: held.lease.lane)
+
     def _share(self, held: Range, now: float) -> int:
-        """How many messages of this range may be marked now: its share of the wire, within its channel's rate."""
-        unsettled = sum(len(other.verdicts) for other in self._ranges)
-        room = self._wire.room - unsettled
-        if not held.waiting or room <= 0:
+        """How many messages of this range are to be marked now, within its channel's rate."""
+        if not held.waiting:
             return 0
-        rivals = [other for other in self._ranges if other.waiting and not other.dropped]
-        first = min(
-            (other for other in rivals if other.line.id == held.line.id), key=lambda other: other.lease.lane
-        )
-        if first is not held:
-            return 0  # a channel marks from one range at a time: larger groups, fewer commits
-        share = max(min(room, self._wire.width // len({other.line.id for other in rivals})), 1)
-        small = room < self._wire.width // 2 and held.lease.lane > 0
-        if small and len(held.waiting) > room and now - held.marked_at < SETTLE_AFTER:
+        siblings = [
+            other
+            for other in self._ranges
+            if other.line.id == held.line.id and other.lease.lane <= held.lease.lane
+        ]
+        # A channel marks from one range at a time: larger groups, fewer commits.
+        if next(other for other in siblings if other.waiting and not other.dropped) is not held:
+            return 0
+        group = min(GROUP, 4 * self._wire.width)
+        room = group - sum(len(other.marked) for other in siblings)
+        wanted = min(room, len(held.waiting), self._book.room)
+        if held.is_bulk and wanted < len(held.waiting) and room < group // 2:
             return 0  # a mark is a commit: wait until a fair group can share it
-        return held.line.tokens(min(share, len(held.waiting)))
+        return held.line.tokens(wanted, at_once=not held.is_bulk)
 
     def _advance(self, held: Range, amount: int) -> None:
-        rows = list(islice(held.waiting, amount))
+        rows = self._in_time(held, list(islice(held.waiting, amount)))
         verdicts, held.verdicts = held.verdicts, []
         began = time.monotonic()
         try:
             with held.work.session() as session:
                 steps = Steps()
                 settle(session, held.lease, verdicts, steps)
-                marked = ledger.mark(session, held.lease, [row.id for row in rows], steps) if rows else {}
+                is_held = not (rows or held.marked) or ledger.hold(session, held.lease)
+                attempts = (
+                    ledger.mark(session, held.lease, [row.id for row in rows], steps)
+                    if rows and is_held
+                    else {}
+                )
                 steps.write(session)
-        except DatabaseAway:
+        except BaseException:
+            # Kept until they are written; a mark whose commit got through after all is found by `let_go`.
             held.verdicts = verdicts + held.verdicts
-            held.line.unused(amount)
+            held.line.unused(len(rows))
             raise
+        slots, held.slots = held.slots, []
+        for slot in slots:
+            self._book.forget(slot)
         _count_sends(held.line.kind, verdicts)
-        held.settled_at = time.monotonic()
-        if marked is None:
-            held.dropped = True
-            held.line.unused(amount)
+        held.written_at = time.monotonic()
+        if not is_held:
+            held.line.unused(len(rows))
+            held.drop()
             return
         if rows:
-            held.marked_at = held.settled_at
+            held.marked_at = held.written_at
             for _ in rows:
                 held.waiting.popleft()
-            held.line.unused(len(rows) - len(marked))
-            self._act(held, [row for row in rows if row.id in marked], marked, began)
+            held.line.unused(len(rows) - len(attempts))
+            held.marked.extend(
+                Marked(row, attempts[row.id], began + FROZEN_AFTER) for row in rows if row.id in attempts
+            )
 
-    def _act(self, held: Range, rows: Sequence[Row[Any]], marked: dict[UUID, int], began: float) -> None:
-        for row in rows:
-            attempt = marked[row.id]
-            if time.monotonic() - began > FROZEN_AFTER:
-                held.verdicts.append(Verdict(row.id, attempt, MessageState.QUEUED, reason_code="not_taken"))
-                continue
-            try:
-                request = held.line.ask(row)
-            except ProviderError as error:
-                held.verdicts.append(self._judge(held, row.id, attempt, error))
-                continue
-            self._wire.begin(request, Call(held, row.id, attempt))
-            held.under_way += 1
-            self.calls += 1
+    def _in_time(self, held: Range, rows: list[Row[Any]]) -> list[Row[Any]]:
+        """Those whose person may be written to now, at the front of what waits; the others are left to a later lease."""
+        too_soon = held.line.too_soon(rows)
+        if not too_soon:
+            return rows
+        held.wait = max(held.wait, *too_soon.values())
+        held.line.unused(len(too_soon))
+        in_time = [row for row in rows if row.id not in too_soon]
+        for _ in rows:
+            held.waiting.popleft()
+        held.waiting.extendleft(reversed(in_time))
+        return in_time
+
+    def _act(self) -> None:
+        """Call what is marked, as far as there is room: replies first, each channel within its part of the wire."""
+        lines = {held.line.id for held in self._ranges if held.marked or held.under_way}
+        part = min(LINE_WIDTH, max(self._wire.width // max(len(lines), 1), 1))
+        for held in self._in_turn():
+            spare = FOR_REPLIES if held.is_bulk and self._wire.width > FOR_REPLIES else 0
+            while held.marked and self._book.room and self._wire.room > spare and held.line.under_way < part:
+                self._call(held, held.marked.popleft())
+
+    def _call(self, held: Range, marked: Marked) -> None:
+        try:
+            request = held.line.ask(marked.row)
+        except ProviderError as error:
+            held.verdicts.append(self._judge(held, marked.row, marked.attempt, error))
+            return
+        except Exception as error:
+            # One message that we fail to write must not keep its neighbours, nor itself stay marked for ever.
+            log.exception("dispatch.not_written", message_id=str(marked.row.id))
+            refusal = Refused("not_written", detail=type(error).__name__)
+            held.verdicts.append(self._judge(held, marked.row, marked.attempt, refusal))
+            return
+        # First the book, then the clock: a process that is frozen here finds its time over when it goes on.
+        slot = self._book.begin(marked.row.id, marked.attempt)
+        if time.monotonic() > marked.until:
+            self._book.forget(slot)
+            held.withdraw(marked)
+            return
+        self._wire.begin(request, Call(held, marked.row, marked.attempt, slot))
+        held.under_way += 1
+        held.line.under_way += 1
+        self.calls += 1
 
     def _collect(self) -> None:
         if not self._wire.under_way:
@@ -253,32 +344,54 @@ class Dispatcher:
         for token, outcome in self._wire.collect(COLLECT):
             call: Call = token
             call.range.under_way -= 1
-            call.range.verdicts.append(self._read(call, outcome))
+            call.range.line.under_way -= 1
+            verdict = self._read(call, outcome)
+            self._book.answer(call.slot, answer_of(verdict))
+            call.range.verdicts.append(verdict)
+            call.range.slots.append(call.slot)
 
     def _read(self, call: Call, outcome: HttpResponse | Failure) -> Verdict:
         if isinstance(outcome, Failure):
             error: ProviderError = (
                 NotTaken(detail=outcome.detail) if outcome.never_left else Ambiguous(detail=outcome.detail)
             )
-            return self._judge(call.range, call.message_id, call.attempt, error)
+            return self._judge(call.range, call.row, call.attempt, error)
         try:
             receipt = call.range.line.adapter.read(outcome)
         except ProviderError as error:
-            return self._judge(call.range, call.message_id, call.attempt, error)
-        return Verdict(call.message_id, call.attempt, MessageState.ACCEPTED, provider_id=receipt.provider_id)
+            return self._judge(call.range, call.row, call.attempt, error)
+        return Verdict(call.row.id, call.attempt, MessageState.ACCEPTED, provider_id=receipt.provider_id)
 
-    def _judge(self, held: Range, message_id: UUID, attempt: int, error: ProviderError) -> Verdict:
+    def _judge(self, held: Range, row: Row[Any], attempt: int, error: ProviderError) -> Verdict:
         """What an error means for the message, and for its channel or campaign."""
-        state, retry_in = _consequence(error, attempt)
-        if isinstance(error, Throttled) and error.scope != "message":
-            held.line.rest(error.retry_after or 1.0)
+        state, retry_in = _consequence(error, row.tries + 1, attempt)
+        if isinstance(error, Throttled):
+            self._slow_down(held, error)
         if isinstance(error, Misconfigured):
             if error.scope == "template" and held.lease.gate_id is None:
                 state = MessageState.FAILED
             elif not held.dropped:
-                held.dropped, held.stop_for = True, error
+                held.stop_for = error
+                held.drop()
         reason = {"provider_code": error.provider_code, "detail": error.detail[:500]}
-        return Verdict(message_id, attempt, state, reason_code=error.code, reason=reason, retry_in=retry_in)
+        return Verdict(
+            row.id,
+            attempt,
+            state,
+            reason_code=error.code,
+            reason=reason,
+            retry_in=retry_in,
+            uses_a_try=isinstance(error, NotTaken) and not isinstance(error, Throttled),
+        )
+
+    def _slow_down(self, held: Range, error: Throttled) -> None:
+        """What a provider's brake is about waits: one message, the rest of a template's campaign, or the channel."""
+        if error.scope == "template":
+            held.wait = max(held.wait, error.retry_after or 1.0)
+            held.waiting.clear()
+            held.drop()
+        elif error.scope != "message":
+            held.line.rest(error.retry_after or 1.0)
 
     def _close_gate(self, held: Range, error: Misconfigured) -> None:
         if error.scope == "template" and held.lease.gate_id is not None:
@@ -288,15 +401,12 @@ class Dispatcher:
 
     def _let_go(self, held: Range) -> None:
         with held.work.session() as session:
-            if held.waiting:
-                ledger.release(session, held.lease)
-            else:
-                ledger.finish(session, held.lease)
+            ledger.let_go(session, held.lease, wait=0.0 if held.waiting else held.wait)
         self._ranges.remove(held)
 
 
-def _consequence(error: ProviderError, attempt: int) -> tuple[MessageState, float]:
-    """The state that an error leads to, and the seconds until the next try."""
+def _consequence(error: ProviderError, tries: int, attempt: int) -> tuple[MessageState, float]:
+    """The state that an error leads to, and the seconds until the next try; this try and this mark are counted."""
     if isinstance(error, Ambiguous):
         return MessageState.UNKNOWN, 0.0
     if isinstance(error, Refused):
@@ -305,15 +415,11 @@ def _consequence(error: ProviderError, attempt: int) -> tuple[MessageState, floa
         return MessageState.QUEUED, 0.0
     if isinstance(error, Throttled):
         # The provider's brake is no failure of the message, so it does not use its tries up.
-        wait = error.retry_after or (min(4.0**attempt, LONGEST_WAIT) if error.scope == "message" else 1.0)
+        wait = error.retry_after or (4.0 ** min(attempt, 5) if error.scope == "message" else 1.0)
         return MessageState.QUEUED, wait
-    if isinstance(error, NotTaken) and attempt < MAX_ATTEMPTS:
-        return MessageState.QUEUED, error.retry_after or min(4.0 ** (attempt - 1), LONGEST_WAIT)
+    if isinstance(error, NotTaken) and tries < MAX_TRIES:
+        return MessageState.QUEUED, error.retry_after or min(4.0 ** (tries - 1), LONGEST_WAIT)
     return MessageState.FAILED, 0.0
-
-
-def _urgent(ranges: Sequence[Range]) -> bool:
-    return any(held.lease.lane == 0 and held.waiting for held in ranges)
 
 
 def _slept_on(held: Range, now: float) -> bool:

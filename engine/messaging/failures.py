@@ -74,6 +74,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "registration_problem": Explanation(
         N_("The number's registration is not complete."), ASK_WHATSAPP
     ),
+    "secret_unreadable": Explanation(
+        N_("The connection's secret can't be read: it was stored with another key, or altered."),
+        N_("Enter the access token and the app secret again under Connections."),
+    ),
     "misconfigured": Explanation(N_("The connection to the provider needs attention."), ASK_WHATSAPP),
     # For a while
     "provider_unreachable": Explanation(N_("WhatsApp could not be reached."), WAIT),
@@ -88,6 +92,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         N_("Wait for WhatsApp's word. We do not send it twice by ourselves."),
     ),
     # The person
+    "not_written": Explanation(
+        N_("The message could not be written: a fault of ours, which is in the logs."),
+        N_("Tell whoever runs Master IA for you, then send again to those who failed."),
+    ),
     "undeliverable": Explanation(
         N_("WhatsApp could not deliver: no WhatsApp on this number, an old app, or terms not accepted."),
         N_("Check the number with the person, or reach them another way."),

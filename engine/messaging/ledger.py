@@ -119,10 +119,10 @@ with found as (
     left join gates g on g.tenant_id = d.tenant_id and g.id = d.gate_id
     where d.tenant_id = c.tenant_id and d.channel_id = c.id and d.due_at <= now() and d.lease_until is null
       and (d.gate_id is null or g.is_open)
-      and (d.lane = 0 or not c.id = any(%(resting)s))
+      and (d.lane = 0 or not c.id = any(%(busy)s))
     order by d.lane, d.due_at, d.id limit %(per_channel)s for update of d skip locked
   ) d
-  where c.deleted_at is null
+  where c.deleted_at is null and not c.id = any(%(resting)s)
   order by d.lane, d.due_at limit %(wanted)s
 )
 update due_sends d set epoch = d.epoch + 1, lease_until = now() + make_interval(secs => %(lease)s), holder = %(holder)s
@@ -133,15 +133,25 @@ returning d.tenant_id, d.id, d.channel_id, d.gate_id, found.channel_gate_id, fou
 
 
 def claim(
-    session: Session, *, holder: str, wanted: int, per_channel: int = 1, resting: Sequence[UUID] = ()
+    session: Session,
+    *,
+    holder: str,
+    wanted: int,
+    per_channel: int = 1,
+    busy: Sequence[UUID] = (),
+    resting: Sequence[UUID] = (),
 ) -> list[Lease]:
-    """Up to `wanted` ranges of due work, leased to `holder`; takes a system session. Resting channels give no bulk."""
+    """Up to `wanted` ranges of due work, leased to `holder`; takes a system session.
+
+    Channels that are busy give replies only, those that rest give nothing.
+    """
     rows = run(
         session,
         _CLAIM,
         holder=holder,
         wanted=wanted,
         per_channel=per_channel,
+        busy=list(busy),
         resting=list(resting),
         lease=LEASE_SECONDS,
     )
@@ -149,7 +159,7 @@ def claim(
 
 
 _READ = """
-select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id
+select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id, tries
 from messages
 where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id is not distinct from %(gate)s
   and state = 'queued' and direction = 'out'
@@ -183,61 +193,70 @@ with asked as (
   left join contacts p on p.id = m.contact_id
   left join conversations v on v.id = m.conversation_id
   where m.id = any(%(ids)s) and m.id between %(first)s and %(last)s and m.state = 'queued'
-  for update of m
+  order by m.id for update of m
 )
 update messages m set
   state = case when asked.refusal is null then 'dispatching' else 'skipped' end,
-  reason_code = asked.refusal, reason = null, work_id = %(work)s, attempt = m.attempt + 1, called_at = now()
+  reason_code = asked.refusal, reason = null, work_id = %(work)s, attempt = m.attempt + 1,
+  called_at = case when asked.refusal is null then now() end
 from asked where m.id = asked.id and m.id between %(first)s and %(last)s
 returning m.id, m.attempt, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before,
           m.state as after, now() as at
 """.replace("<refusal>", REFUSAL_SQL.strip())
 
 
-def mark(session: Session, lease: Lease, ids: Sequence[UUID], steps: Steps) -> dict[UUID, int] | None:
-    """Say, before anything is called, that these are about to be: the ids that may go now, with their attempt.
+def hold(session: Session, lease: Lease) -> bool:
+    """Renew a lease; False when it is over or a gate has closed: the range must be dropped.
 
-    None when the lease is over or a gate has closed: the range must be dropped. What policy refuses is skipped here.
-    A pause takes the gate's advisory lock exclusively; once it has committed, no mark can commit.
+    A pause takes the gate's advisory lock exclusively; once it has committed, no lease can be held on.
     """
     gates = (
         [lease.channel_gate_id] if lease.gate_id is None else sorted([lease.channel_gate_id, lease.gate_id])
     )
     run(session, _LOCK_GATES, gates=[str(gate) for gate in gates])
     # A statement of its own: its snapshot is taken after the lock is held, so it sees a pause that came first.
-    if not run(session, _RENEW, work=lease.id, epoch=lease.epoch, lease=LEASE_SECONDS, gates=gates):
-        return None
+    return bool(run(session, _RENEW, work=lease.id, epoch=lease.epoch, lease=LEASE_SECONDS, gates=gates))
+
+
+def mark(session: Session, lease: Lease, ids: Sequence[UUID], steps: Steps) -> dict[UUID, int]:
+    """Say, before anything is called, that these are about to be: the ids that may go now, with their attempt.
+
+    The lease is held by this transaction (`hold`). What policy refuses is skipped here.
+    """
     rows = run(session, _MARK, ids=list(ids), first=min(ids), last=max(ids), work=lease.id)
     steps.add(rows)
     return {row.id: row.attempt for row in rows if row.after == MessageState.DISPATCHING}
 
 
-def finish(session: Session, lease: Lease) -> None:
-    """The range is done: none of it is queued under this lease, none under way."""
-    run(
-        session,
-        "delete from due_sends where id = %(id)s and epoch = %(epoch)s",
-        id=lease.id,
-        epoch=lease.epoch,
-    )
+# What is still queued is for whoever comes next. What stands as marked under this lease though its holder is through
+# (a commit whose answer was lost) is for the recovery, which a lease that is over calls at once.
+_LET_GO = """
+with left_over as (
+  select bool_or(m.state = 'queued') as queued, bool_or(m.state = 'dispatching' and m.work_id = d.id) as marked
+  from due_sends d join messages m on m.tenant_id = d.tenant_id and m.id between d.first_id and d.last_id
+    and m.gate_id is not distinct from d.gate_id and m.channel_id = d.channel_id
+  where d.id = %(id)s and d.epoch = %(epoch)s and m.id between %(first)s and %(last)s
+), gone as (
+  delete from due_sends d using left_over l
+  where d.id = %(id)s and d.epoch = %(epoch)s and not coalesce(l.queued, false) and not coalesce(l.marked, false)
+)
+update due_sends d set lease_until = case when l.marked then now() end, holder = case when l.marked then d.holder end,
+  due_at = greatest(d.due_at, now() + make_interval(secs => %(wait)s))
+from left_over l
+where d.id = %(id)s and d.epoch = %(epoch)s and d.lease_until is not null and (l.queued or l.marked)
+"""
 
 
-def release(session: Session, lease: Lease) -> None:
-    """Hand a range back with what is still queued in it, for whoever comes next; with nothing left in it, it goes."""
+def let_go(session: Session, lease: Lease, *, wait: float = 0.0) -> None:
+    """Hand a range back: it goes when nothing of it is left, else it is due again, after `wait` seconds."""
     run(
         session,
-        """delete from due_sends d where d.id = %(id)s and d.epoch = %(epoch)s and not exists (
-             select from messages m where m.tenant_id = d.tenant_id and m.id between d.first_id and d.last_id
-               and m.gate_id is not distinct from d.gate_id and m.channel_id = d.channel_id and m.state = 'queued')""",
+        _LET_GO,
         id=lease.id,
         epoch=lease.epoch,
-    )
-    run(
-        session,
-        """update due_sends set lease_until = null, holder = null
-           where id = %(id)s and epoch = %(epoch)s and lease_until is not null""",
-        id=lease.id,
-        epoch=lease.epoch,
+        first=lease.first_id,
+        last=lease.last_id,
+        wait=wait,
     )
 
 

@@ -4,7 +4,7 @@ Held in the process for some seconds, so that a message costs no query for its c
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,44 +23,58 @@ from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
 
 KEPT_SECONDS = 15.0
-TOKEN_SLICE = 0.05  # seconds of a channel's rate that are leased at once
+TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
 
 type Renderer = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
 
 class Line:
-    """One channel of one tenant, ready to send."""
+    """One channel of one tenant, ready to send once it has been read; one object for as long as the process sends."""
 
-    def __init__(self, channel: Channel, adapter: ChannelAdapter, credentials: Credentials) -> None:
-        self.id = channel.id
-        self.kind = channel.kind
-        self.adapter = adapter
-        self.rate = float(channel.rate_per_second)
-        self.opened_at = time.monotonic()
+    kind: ChannelKind
+    adapter: ChannelAdapter
+    rate: float
+    _credentials: Credentials
+    _bucket: LocalBucket
+
+    def __init__(self, channel_id: UUID) -> None:
+        self.id = channel_id
         self.resting_until = 0.0
-        self._credentials = credentials
+        self.under_way = 0
+        self._read_at = float("-inf")
         self._tokens = 0
         self._ask_again_at = 0.0
-        self._bucket = LocalBucket(self.rate)
         self._renderers: dict[UUID, Renderer] = {}
 
-    @property
-    def is_stale(self) -> bool:
-        """True when the channel should be read again: a new token, another rate."""
-        return time.monotonic() - self.opened_at > KEPT_SECONDS
+    def read(self, session: Session) -> None:
+        """Read the channel, again after some seconds: a new token, another rate."""
+        if time.monotonic() - self._read_at < KEPT_SECONDS:
+            return
+        channel = session.scalars(select(Channel).where(Channel.id == self.id)).one()
+        self._credentials = credentials_of(session, channel)
+        self.kind = ChannelKind(channel.kind)
+        self.adapter = adapter_for(self.kind)
+        if self._read_at < 0 or self.rate != channel.rate_per_second:
+            self.rate = float(channel.rate_per_second)
+            self._bucket = LocalBucket(self.rate)
+        self._read_at = time.monotonic()
 
     def rest(self, seconds: float) -> None:
         """Send nothing for a while: the provider asked for it."""
         self.resting_until = max(self.resting_until, time.monotonic() + seconds)
 
-    def tokens(self, wanted: int) -> int:
-        """How many messages may leave now, at most `wanted`; they are given back by `unused`."""
+    def tokens(self, wanted: int, *, at_once: bool = False) -> int:
+        """How many messages may leave now, at most `wanted`; they are given back by `unused`.
+
+        What is wanted at once (a reply) borrows from the next second's tokens: those that come later wait for it.
+        """
         now = time.monotonic()
         if wanted <= 0 or now < self.resting_until:
             return 0
         if self._tokens < wanted and now >= self._ask_again_at:
-            self._lease(max(wanted - self._tokens, int(self.rate * TOKEN_SLICE)), now)
-        granted = min(wanted, self._tokens)
+            self._lease(wanted - self._tokens, now)
+        borrowed = max(int(self.rate), 1) if at_once else 0
+        granted = max(min(wanted, self._tokens + borrowed), 0)
         self._tokens -= granted
         return granted
 
@@ -74,8 +88,26 @@ class Line:
         except redis.RedisError:
             lease = self._bucket.lease(wanted)
         self._tokens += lease.granted
-        if not lease.granted:
-            self._ask_again_at = now + lease.wait
+        if lease.granted < wanted:
+            self._ask_again_at = now + max(lease.wait, TOKEN_SLICE)
+
+    def too_soon(self, rows: Sequence[Row[Any]]) -> dict[UUID, float]:
+        """Messages whose person was written to a moment ago, with the seconds to wait: the provider's pair limit.
+
+        While Redis is away nobody waits here; the provider refuses what comes too soon, and that goes later.
+        """
+        limits = self.adapter.capabilities
+        if not limits.pair_interval or not rows:
+            return {}
+        try:
+            waits = ratelimit.pass_each(
+                [f"pair:{self.id}:{row.address}" for row in rows],
+                interval=limits.pair_interval,
+                burst=limits.pair_burst,
+            )
+        except redis.RedisError:
+            return {}
+        return {row.id: wait for row, wait in zip(rows, waits, strict=True) if wait}
 
     def learn(self, session: Session, snapshot_ids: set[UUID]) -> None:
         """Make ready the templates that these messages use."""
@@ -94,9 +126,3 @@ class Line:
             content = row.payload or {}
         message = OutboundMessage(row.id, row.address, row.kind, content, row.quoted_provider_id)
         return self.adapter.ask(message, self._credentials)
-
-
-def open_line(session: Session, channel_id: UUID) -> Line:
-    """A line for a channel of this tenant."""
-    channel = session.scalars(select(Channel).where(Channel.id == channel_id)).one()
-    return Line(channel, adapter_for(ChannelKind(channel.kind)), credentials_of(session, channel))

@@ -273,7 +273,8 @@ class Message(TenantTable, Base):
 
     Partitioned by month on the id. `counted` is False for a message that a later one of the same campaign replaced:
     the tallies then count only its successor. `params` are the values of the template's variables, frozen with it.
-    `attempt` fences a settle: it counts the marks, so an answer can only settle the call that it belongs to.
+    `attempt` fences a settle: it counts the marks, so an answer can only settle the call that it belongs to. `tries`
+    counts the calls that were surely not taken, of which a message has a few.
     `work_id` names the due work under which it was marked, so that whoever takes that over knows what was in flight.
     """
 
@@ -315,6 +316,7 @@ class Message(TenantTable, Base):
     counted: Mapped[bool] = mapped_column(server_default=text("true"))
     work_id: Mapped[UUID | None]
     attempt: Mapped[int] = mapped_column(server_default="0")
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     reason_code: Mapped[str | None]
     reason: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -391,17 +393,6 @@ class ParkedReceipt(TenantTable, Base):
     tries: Mapped[int] = mapped_column(server_default="0")
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class PairLimit(Base):
-    """When a person may be written to again on a channel, after the provider said we are too fast for them."""
-
-    __tablename__ = "pair_limits"
-
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
-    channel_id: Mapped[UUID] = mapped_column(primary_key=True)
-    address: Mapped[str] = mapped_column(primary_key=True)
-    free_at: Mapped[datetime]
 
 
 class MessageTally(Base):

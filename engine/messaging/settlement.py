@@ -1,4 +1,4 @@
-"""How calls end: settle an answer, take over from a holder that is gone, cancel what still waits; counted once, here.
+"""How calls end: settle an answer, cancel what still waits; counted once, here.
 
 An answer is fenced by the attempt it belongs to. What nobody can say is `unknown`: shown, settled later by the
 provider's echo of the send key, never sent again by itself.
@@ -12,8 +12,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.orm import Session
 
-from engine.core.bells import ring
-from engine.core.db import after_commit, run
+from engine.core.db import run
 from engine.core.ids import uuid7
 from engine.messaging import receipts
 from engine.messaging.counters import Steps
@@ -23,7 +22,10 @@ from engine.messaging.models import MessageState
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one call ended: the state it leads to, and for a requeue when to try again (seconds from now)."""
+    """How one mark ended: the state it leads to, and for a requeue when to try again (seconds from now).
+
+    `called` is False where no call was made of it; `uses_a_try` where it counts against the message's tries.
+    """
 
     message_id: UUID
     attempt: int
@@ -32,6 +34,8 @@ class Verdict:
     reason_code: str | None = None
     reason: Mapping[str, Any] | None = None
     retry_in: float = 0.0
+    called: bool = True
+    uses_a_try: bool = False
 
 
 # Fenced by `attempt`: an answer settles only the call it belongs to, however late it comes.
@@ -40,9 +44,9 @@ update messages m set
   state = o.state, work_id = null, reason_code = o.reason_code, reason = o.reason,
   provider_id = coalesce(o.provider_id, m.provider_id),
   accepted_at = case when o.state = 'accepted' then now() else m.accepted_at end,
-  failed_at = case when o.state = 'failed' then now() else m.failed_at end
+  failed_at = case when o.state = 'failed' then now() else m.failed_at end, tries = m.tries + o.used
 from jsonb_to_recordset(%(outcomes)s::jsonb)
-     as o(id uuid, attempt int, state text, provider_id text, reason_code text, reason jsonb)
+     as o(id uuid, attempt int, state text, provider_id text, reason_code text, reason jsonb, used int)
 where m.id = o.id and m.id between %(first)s and %(last)s and m.attempt = o.attempt
   and m.state in ('dispatching', 'unknown')
 returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, m.called_at, m.attempt,
@@ -56,11 +60,16 @@ from jsonb_to_recordset(%(outcomes)s::jsonb) as o(id uuid, provider_id text) ord
 on conflict do nothing
 """
 
+# Rows are locked in the order of their ids, as receipts lock them: whoever comes second waits, and nobody deadlocks.
+_LOCK = """
+select from messages where id = any(%(ids)s) and id between %(first)s and %(last)s order by id for no key update
+"""
+
 _ATTEMPTS = """
 insert into send_attempts (id, message_id, attempt, called_at, verdict, reason_code, reason)
 select uuidv7(), o.id, o.attempt, m.called_at, o.state, o.reason_code, o.reason
 from jsonb_to_recordset(%(outcomes)s::jsonb) as o(id uuid, attempt int, state text, reason_code text, reason jsonb)
-join messages m on m.id = o.id
+join messages m on m.id = o.id and m.id between %(first)s and %(last)s
 """
 
 
@@ -68,20 +77,17 @@ def settle(session: Session, lease: Lease, verdicts: Sequence[Verdict], steps: S
     """Write down how calls ended; what was refused for now is queued again at its time."""
     if not verdicts:
         return
-    ids = [verdict.message_id for verdict in verdicts]
-    accepted = [verdict for verdict in verdicts if verdict.provider_id is not None]
-    if accepted:
-        run(
-            session,
-            _KNOW,
-            channel=lease.channel_id,
-            outcomes=_wire_of(accepted),
-        )
-    rows = run(session, _SETTLE, outcomes=_wire_of(verdicts), first=min(ids), last=max(ids))
+    ids = sorted(verdict.message_id for verdict in verdicts)
+    span = {"first": ids[0], "last": ids[-1]}
+    run(session, _LOCK, ids=ids, **span)
+    rows = run(session, _SETTLE, outcomes=_wire_of(verdicts), **span)
     settled = {row.id for row in rows}
     ours = [verdict for verdict in verdicts if verdict.message_id in settled]
+    accepted = [verdict for verdict in ours if verdict.provider_id is not None]
+    if accepted:
+        run(session, _KNOW, channel=lease.channel_id, outcomes=_wire_of(accepted))
     _queue_again(session, lease, ours)
-    _keep_attempts(session, ours)
+    _keep_attempts(session, ours, span)
     steps.add(rows)
     _hear_what_waited(session, lease.channel_id, accepted, steps)
 
@@ -117,10 +123,10 @@ def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) ->
         )
 
 
-def _keep_attempts(session: Session, verdicts: Sequence[Verdict]) -> None:
-    kept = [verdict for verdict in verdicts if verdict.state is not MessageState.ACCEPTED]
+def _keep_attempts(session: Session, verdicts: Sequence[Verdict], span: Mapping[str, UUID]) -> None:
+    kept = [verdict for verdict in verdicts if verdict.called and verdict.state is not MessageState.ACCEPTED]
     if kept:
-        run(session, _ATTEMPTS, outcomes=_wire_of(kept))
+        run(session, _ATTEMPTS, outcomes=_wire_of(kept), **span)
 
 
 def _wire_of(verdicts: Sequence[Verdict]) -> str:
@@ -134,55 +140,11 @@ def _wire_of(verdicts: Sequence[Verdict]) -> str:
                 "provider_id": verdict.provider_id,
                 "reason_code": verdict.reason_code,
                 "reason": verdict.reason,
+                "used": int(verdict.uses_a_try),
             }
             for verdict in verdicts
         ]
     ).decode()
-
-
-_EXPIRED = """
-select tenant_id, id from due_sends where lease_until < now() order by tenant_id, id limit 200 for update skip locked
-"""
-
-_GIVE_UP = """
-update messages m set state = 'unknown', work_id = null, reason_code = 'ambiguous'
-from due_sends d
-where d.tenant_id = m.tenant_id and d.id = any(%(works)s) and m.tenant_id = d.tenant_id
-  and m.id between d.first_id and d.last_id and m.work_id = d.id and m.state = 'dispatching'
-returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after,
-          now() as at
-"""
-
-
-def expired(session: Session) -> Mapping[UUID, list[UUID]]:
-    """Due work whose holder is gone, by tenant; takes a system session."""
-    found: dict[UUID, list[UUID]] = {}
-    for row in run(session, _EXPIRED):
-        found.setdefault(row.tenant_id, []).append(row.id)
-    return found
-
-
-def recover(session: Session, works: Sequence[UUID]) -> int:
-    """Take ranges over from a holder that is gone: what was marked and never settled is unknown, never sent again.
-
-    The rest of each range is queued still and becomes due at once. Answers how many became unknown.
-    """
-    taken = run(
-        session,
-        """select id from due_sends where id = any(%(works)s) and lease_until < now()
-           order by id for update skip locked""",
-        works=list(works),
-    )
-    ids = [row.id for row in taken]
-    if not ids:
-        return 0
-    rows = run(session, _GIVE_UP, works=ids)
-    run(session, "update due_sends set lease_until = null, holder = null where id = any(%(ids)s)", ids=ids)
-    steps = Steps()
-    steps.add(rows)
-    steps.write(session)
-    after_commit(session, lambda: ring("send"))
-    return len(rows)
 
 
 def cancel_queued(session: Session, gate_id: UUID) -> int:

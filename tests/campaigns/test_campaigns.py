@@ -82,14 +82,15 @@ def end_calls(shop: Shop, state: MessageState, amount: int) -> None:
     waiting = [message.id for message in messages_of(shop) if message.state == MessageState.QUEUED][:amount]
     with shop.work.session() as session:
         steps = Steps()
-        marked = ledger.mark(session, lease, waiting, steps) or {}
+        assert ledger.hold(session, lease)
+        marked = ledger.mark(session, lease, waiting, steps)
         settle(
             session,
             lease,
             [Verdict(one, attempt, state, f"wamid.{one}") for one, attempt in marked.items()],
             steps,
         )
-        ledger.release(session, lease)
+        ledger.let_go(session, lease)
         steps.write(session)
 
 
@@ -240,17 +241,17 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
         service.pause(session, campaign_id)
     under_way = look(shop, campaign_id)[0]
     with shop.work.session() as session:
-        refused = ledger.mark(session, lease, [messages_of(shop)[1].id], Steps())
+        is_held = ledger.hold(session, lease)
         steps = Steps()
         settle(session, lease, [Verdict(first, 1, MessageState.ACCEPTED, "wamid.1")], steps)
-        ledger.release(session, lease)
+        ledger.let_go(session, lease)
         steps.write(session)
     ended = look(shop, campaign_id)[0]
     with shop.work.session() as session:
         service.resume(session, campaign_id)
     end_calls(shop, MessageState.ACCEPTED, 4)
 
-    assert (under_way, refused, ended) == ("pausing", None, "paused")
+    assert (under_way, is_held, ended) == ("pausing", False, "paused")
     assert look(shop, campaign_id) == ("completed", look(shop, campaign_id)[1])
 
 

@@ -1,7 +1,9 @@
 """The dispatcher against a provider on a socket: what each answer leads to, and what a crash leaves."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +12,19 @@ from sqlalchemy import update
 
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import run, tenant_session
+from engine.core.errors import DatabaseAway
 from engine.core.ids import uuid7
 from engine.core.settings import settings
 from engine.core.system import system_session
-from engine.messaging import ledger, settlement
+from engine.messaging import dispatch, ledger, recovery, settlement
+from engine.messaging.channels.whatsapp_cloud import WhatsAppCloud
 from engine.messaging.counters import Steps, tally_of
 from engine.messaging.dispatch import Dispatcher
+from engine.messaging.ledger import Lease
+from engine.messaging.lines import Line
 from engine.messaging.models import Channel, DueSend, Gate, Lane, Message, MessageState, Origin
 from engine.messaging.settlement import Verdict
+from engine.messaging.wirebook import WireBook
 from tests.provider import Answer, Provider, accepted, graph_error, running_provider
 from tests.workshop import Shop, add_people, add_snapshot, messages_of, open_shop
 
@@ -227,28 +234,206 @@ def test_a_gate_that_closes_under_way_stops_what_is_not_marked_yet(provider: Pro
     assert counts[MessageState.QUEUED] > 100
 
 
-def test_what_a_lost_worker_had_marked_is_unknown_and_the_rest_is_sent(
-    provider: Provider, shop: Shop
-) -> None:
-    gate_id = queue_blast(shop, 10)
+def lose(shop: Shop, *, holder: str, marked: int) -> tuple[Lease, list[UUID]]:
+    """A worker that has marked some of a range and whose lease then ended; answers the lease and all the messages."""
     with system_session() as session:
-        [lease] = ledger.claim(session, holder="lost", wanted=1)
+        [lease] = ledger.claim(session, holder=holder, wanted=1)
     ids = [message.id for message in messages_of(shop)]
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, lease, ids[:3], steps)
+        ledger.mark(session, lease, ids[:marked], steps)
         steps.write(session)
-        session.execute(update(DueSend).values(lease_until=DueSend.due_at))
+        run(session, "update due_sends set lease_until = now() - interval '1 s'")
+    return lease, ids
 
+
+def recover(shop: Shop) -> None:
+    """What the job does."""
     with system_session() as session:
-        lost = settlement.expired(session)
+        lost = recovery.expired(session)
     with shop.work.session() as session:
-        settlement.recover(session, lost[shop.tenant_id])
+        recovery.recover(session, lost[shop.tenant_id])
+
+
+def test_what_a_killed_worker_had_called_is_unknown_and_the_rest_is_sent(
+    provider: Provider, shop: Shop
+) -> None:
+    gate_id = queue_blast(shop, 10)
+    book = WireBook()
+    _, ids = lose(shop, holder=book.name, marked=6)
+    answered = Verdict(ids[2], 1, MessageState.ACCEPTED, provider_id="wamid.heard")
+    for number in range(3):
+        slot = book.begin(ids[number], 1)
+    book.answer(slot, recovery.answer_of(answered))
+    book.begin(uuid7(), 1)  # of another campaign
+
+    recover(shop)
     send()
 
+    assert tally(shop, gate_id) == {MessageState.UNKNOWN: 2, MessageState.ACCEPTED: 8}
+    assert [message.state for message in messages_of(shop)][:3] == ["unknown", "unknown", "accepted"]
+    assert messages_of(shop)[2].provider_id == "wamid.heard"
+    assert len(provider.taken) == 7
+    assert due(shop) == []
+
+
+def test_a_worker_whose_book_nobody_can_read_is_waited_for_and_then_all_it_marked_is_unknown(
+    provider: Provider, shop: Shop
+) -> None:
+    gate_id = queue_blast(shop, 10)
+    lose(shop, holder="another-boot.17.abcd", marked=3)
+
+    recover(shop)
+    meanwhile = tally(shop, gate_id)
+    with shop.work.session() as session:
+        run(session, "update due_sends set lease_until = now() - interval '2 minutes'")
+    recover(shop)
+    send()
+
+    assert meanwhile == {MessageState.DISPATCHING: 3, MessageState.QUEUED: 7}
     assert tally(shop, gate_id) == {MessageState.UNKNOWN: 3, MessageState.ACCEPTED: 7}
     assert len(provider.taken) == 7
     assert due(shop) == []
+
+
+def test_a_range_that_was_taken_over_is_no_longer_its_old_holders(provider: Provider, shop: Shop) -> None:
+    queue_blast(shop, 2)
+    book = WireBook()
+    lease, _ = lose(shop, holder=book.name, marked=1)
+
+    recover(shop)
+    with shop.work.session() as session:
+        is_held = ledger.hold(session, lease)
+        ledger.let_go(session, lease)
+
+    assert not is_held
+    assert len(due(shop)) == 1
+    send()
+    assert len(provider.taken) == 2
+
+
+def test_a_mark_whose_commit_was_not_heard_of_is_no_call_and_is_made_again(
+    provider: Provider, shop: Shop
+) -> None:
+    gate_id = queue_blast(shop, 4)
+    book = WireBook()
+    with system_session() as session:
+        [lease] = ledger.claim(session, holder=book.name, wanted=1)
+    with shop.work.session() as session:
+        steps = Steps()
+        ledger.mark(session, lease, [messages_of(shop)[0].id], steps)
+        steps.write(session)
+
+    with shop.work.session() as session:
+        ledger.let_go(session, lease)
+    recover(shop)
+    send()
+
+    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 4}
+    assert len(provider.taken) == 4
+    assert due(shop) == []
+
+
+def test_outcomes_outlive_a_database_that_refuses_to_write_them(
+    provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate_id = queue_blast(shop, 3)
+    refusals = iter([DatabaseAway(), ZeroDivisionError()])
+
+    def refuse_twice(*given: Any) -> None:
+        for error in refusals:
+            raise error
+        settlement.settle(*given)
+
+    monkeypatch.setattr(dispatch, "settle", refuse_twice)
+    dispatcher = Dispatcher(width=16)
+    with pytest.raises(ZeroDivisionError):
+        dispatcher.run(5.0)
+    dispatcher.run(5.0)
+    dispatcher.close()
+
+    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 3}
+    assert len(provider.taken) == 3
+    assert due(shop) == []
+
+
+def test_a_message_that_cannot_be_written_fails_alone(
+    provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate_id = queue_blast(shop, 3)
+    poisoned = messages_of(shop)[1].id
+    ask = Line.ask
+
+    def stumble(line: Line, row: Any) -> Any:
+        if row.id == poisoned:
+            raise KeyError("gap")
+        return ask(line, row)
+
+    monkeypatch.setattr(Line, "ask", stumble)
+    send()
+
+    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 2, MessageState.FAILED: 1}
+    assert messages_of(shop)[1].reason_code == "not_written"
+
+
+def test_one_person_gets_no_more_than_the_pair_limit_at_once(
+    provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        WhatsAppCloud, "capabilities", replace(WhatsAppCloud.capabilities, pair_interval=0.4, pair_burst=3)
+    )
+    gate_id = queue_blast(shop, 8)
+    with shop.work.session() as session:
+        run(session, "update messages set address = '+5511900000000' where state = 'queued'")
+
+    send(0.3)
+    at_once = len(provider.taken)
+    send_until_all(provider, 8)
+
+    assert at_once == 3
+    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 8}
+    assert due(shop) == []
+
+
+def send_until_all(provider: Provider, amount: int) -> None:
+    """Send for as long as it takes, ten seconds at most."""
+    for _ in range(40):
+        if len(provider.taken) >= amount:
+            return
+        send(0.2)
+        time.sleep(0.05)
+
+
+def test_a_brake_on_one_template_holds_its_campaign_back_and_nobody_else(
+    provider: Provider, shop: Shop
+) -> None:
+    provider.behave = lambda request: (
+        graph_error(132069, 400) if request["type"] == "template" else accepted(request)
+    )
+    gate_id = queue_blast(shop, 3)
+
+    send(1.0)
+    provider.behave = accepted
+    with shop.work.session() as session:
+        ledger.enqueue(
+            session,
+            channel_id=shop.channel_id,
+            contact_id=None,
+            address="+5511999999999",
+            kind="template",
+            origin=Origin.TEST,
+            snapshot_id=add_snapshot(shop),
+            params={"body.1": "Ana"},
+            lane=Lane.REPLY,
+        )
+    send(1.0)
+
+    assert tally(shop, gate_id) == {MessageState.QUEUED: 3}
+    assert [request["to"] for request in provider.taken][-1] == "+5511999999999"
+    with shop.work.session() as session:
+        waits = run(session, "select due_at - now() > interval '5 min' as later from due_sends")
+    assert waits
+    assert all(row.later for row in waits)
 
 
 def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only(
@@ -262,9 +447,9 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
         steps = Steps()
         ledger.mark(session, lease, [message.id], steps)
         steps.write(session)
-        session.execute(update(DueSend).values(lease_until=DueSend.due_at))
+        run(session, "update due_sends set lease_until = now() - interval '2 minutes'")
     with shop.work.session() as session:
-        settlement.recover(session, [lease.id])
+        recovery.recover(session, [lease.id])
 
     for attempt in (2, 1):
         with shop.work.session() as session:

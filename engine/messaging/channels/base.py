@@ -12,7 +12,7 @@ from engine.messaging.models import ChannelKind
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can carry."""
+    """What a provider can carry; `pair_interval` are the seconds between two messages to one person, where it counts."""
 
     text_length: int
     templates: bool
@@ -20,6 +20,8 @@ class Capabilities:
     service_window_hours: int | None
     read_receipts: bool
     echoes_send_key: bool
+    pair_interval: float = 0.0
+    pair_burst: int = 1
 
 
 @dataclass(frozen=True, slots=True)

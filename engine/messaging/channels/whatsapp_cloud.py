@@ -31,6 +31,10 @@ from engine.messaging.models import ChannelKind
 
 SIGNATURE = "x-hub-signature-256"
 TEXT_LENGTH = 4096
+PAIR_SECONDS, PAIR_BURST = (
+    6.0,
+    45,
+)  # one message per six seconds to one person, 45 borrowed (Meta, Throughput, 2026)
 MEDIA_KINDS = ("image", "video", "audio", "document", "sticker")
 HELD = frozenset({"held_for_quality_assessment", "paused"})
 
@@ -49,6 +53,8 @@ class WhatsAppCloud(CloudAccount):
         service_window_hours=24,
         read_receipts=True,
         echoes_send_key=True,
+        pair_interval=PAIR_SECONDS,
+        pair_burst=PAIR_BURST,
     )
 
     def verify(self, request: WebhookRequest, credentials: Credentials) -> None:

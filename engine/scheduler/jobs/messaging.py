@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from engine.core.db import run, tenant_session
 from engine.core.system import system_session
-from engine.messaging import intake, ledger, media, receipts, settlement
+from engine.messaging import intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
 from engine.scheduler.job import Job
 from engine.scheduler.queues import EVENTS, SEND
@@ -37,10 +37,12 @@ def _send() -> bool:
 def _recover() -> bool:
     """Ranges whose holder is gone go back; a statement a tenant, so that one tenant's fault keeps no other waiting."""
     with system_session() as session:
-        lost = settlement.expired(session)
+        lost = recovery.expired(session)
     for tenant_id, works in lost.items():
         with tenant_session(tenant_id) as session:
-            settlement.recover(session, works)
+            recovery.recover(session, works)
+    with system_session() as session:
+        recovery.clear_books(session)
     return False
 
 
@@ -89,7 +91,6 @@ def _clear() -> bool:
             days=JOURNAL_DAYS,
         )
         run(session, "delete from idempotency_keys where created_at < now() - interval '72 hours'")
-        run(session, "delete from pair_limits where free_at < now()")
         run(session, "delete from periodic_slots where slot < now() - interval '30 days'")
     return False
 
