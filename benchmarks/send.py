@@ -71,6 +71,11 @@ def run(stack: Stack, messages: int) -> dict[str, Any]:
         "messages": accepted,
         "posts": witness["accepted"],
         "distinct": witness["distinct_opaque"],
+        "others": {
+            state: n
+            for state in ("queued", "dispatching", "failed", "unknown", "skipped")
+            if (n := sum(one["counts"][state] for one in seen))
+        },
         "valid": accepted == witness["accepted"] == witness["distinct_opaque"] == messages,
         "seconds": round(seconds, 2),
         "messages_per_second": round(accepted / seconds),

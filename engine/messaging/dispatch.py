@@ -262,6 +262,8 @@ class Dispatcher:
             with held.work.session() as session:
                 steps = Steps()
                 settle(session, held.lease, verdicts, steps)
+                if any(verdict.state is MessageState.ACCEPTED for verdict in verdicts):
+                    held.line.note_sent(session)
                 is_held = not (rows or held.marked) or ledger.hold(session, held.lease)
                 attempts = (
                     ledger.mark(session, held.lease, [row.id for row in rows], steps)

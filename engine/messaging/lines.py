@@ -14,6 +14,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
 from engine.core import ratelimit
+from engine.core.db import run
 from engine.core.http import HttpRequest
 from engine.core.ratelimit import LocalBucket
 from engine.messaging.channels.base import ChannelAdapter, Credentials, OutboundMessage
@@ -23,6 +24,7 @@ from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
 
 KEPT_SECONDS = 15.0
+NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
 
 type Renderer = Callable[[Mapping[str, str]], Mapping[str, Any]]
@@ -41,7 +43,7 @@ class Line:
         self.id = channel_id
         self.resting_until = 0.0
         self.under_way = 0
-        self._read_at = float("-inf")
+        self._read_at = self._noted_at = float("-inf")
         self._tokens = 0
         self._ask_again_at = 0.0
         self._renderers: dict[UUID, Renderer] = {}
@@ -108,6 +110,13 @@ class Line:
         except redis.RedisError:
             return {}
         return {row.id: wait for row, wait in zip(rows, waits, strict=True) if wait}
+
+    def note_sent(self, session: Session) -> None:
+        """Write down now and then when the channel last sent something."""
+        moment = time.monotonic()
+        if moment - self._noted_at > NOTED_EVERY:
+            self._noted_at = moment
+            run(session, "update channels set last_sent_at = now() where id = %(id)s", id=self.id)
 
     def learn(self, session: Session, snapshot_ids: set[UUID]) -> None:
         """Make ready the templates that these messages use."""

@@ -116,6 +116,8 @@ def test_every_queued_message_is_called_once_and_accepted(provider: Provider, sh
     assert states(shop) == {"accepted": 60}
     assert tally(shop, gate_id) == {MessageState.ACCEPTED: 60}
     assert due(shop) == []
+    with shop.work.session() as session:
+        assert session.query(Channel).one().last_sent_at is not None
 
 
 def test_what_leaves_carries_the_person_and_our_key(provider: Provider, shop: Shop) -> None:
