@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from engine.api.errors import PROBLEM_TYPE, TITLES
+from engine.api.examples import give_examples
 from engine.core.i18n import say
 
 PROBLEM_SCHEMA: dict[str, Any] = {
@@ -73,6 +74,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = PROBLEM_SCHEMA
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    give_examples(schemas)
     components["responses"] = {f"Problem{status}": _response(status) for status in TITLES}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
