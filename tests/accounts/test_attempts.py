@@ -90,7 +90,7 @@ def redis_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("engine.core.ratelimit.client", lambda: nowhere)
     monkeypatch.setattr(attempts, "client", lambda: nowhere)
     attempts._local.clear()
-    monkeypatch.setattr("engine.core.ratelimit._script", lambda: nowhere.register_script("return 1"))
+    monkeypatch.setattr("engine.core.ratelimit._script", nowhere.register_script)
     yield
     attempts._local.clear()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.core import ratelimit
 from engine.core import redis as core_redis
 from engine.core.bootstrap import DatabaseUrls
-from engine.core.ratelimit import LocalBucket, lease
+from engine.core.ratelimit import LocalBucket, lease, pass_each
 from engine.core.settings import settings
 
 
@@ -118,3 +118,12 @@ def test_a_process_without_redis_goes_on_slowly(rate: float, monkeypatch: pytest
         now += got.wait or 0.01
 
     assert granted >= 20 * rate / 2 - max(rate / 2, 1) - 1
+
+
+def test_of_many_keys_each_passes_by_itself_and_waits_by_itself(database: DatabaseUrls) -> None:
+    names = ["pair:a", "pair:b", "pair:a", "pair:a"]
+
+    waits = pass_each(names, interval=6.0, burst=2)
+
+    assert waits[:3] == [0.0, 0.0, 0.0]
+    assert waits[3] == pytest.approx(6.0, abs=0.5)
