@@ -4,7 +4,7 @@ A page's websocket is let in only for the very sign-in, user and company the pag
 hooks of Bokeh and Panel it takes: `AuthPolicy` and `Application.process_request_async`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -43,16 +43,17 @@ def claims_of(sign_in: SignIn) -> dict[str, str]:
 class Gate(AuthPolicy):
     """Lets in requests with the cookie of a sign-in; sends others to the sign-in page."""
 
-    def __init__(self, sign_ins: SignIns) -> None:
+    def __init__(self, sign_ins: SignIns, is_secure: Callable[[str], bool]) -> None:
         super().__init__(self._admit, login_url=_sign_in_url)
         self._sign_ins = sign_ins
+        self._is_secure = is_secure
 
     async def authenticate(self, request: ServerRequest) -> SignIn | None:
         """The sign-in of a request, asked on the loop without a hop through a thread."""
         return await self._admit(request)
 
     async def _admit(self, request: ServerRequest) -> SignIn | None:
-        cookie = request.cookies.get(cookie_name(secure=request.protocol in {"https", "wss"}))
+        cookie = request.cookies.get(cookie_name(secure=self._is_secure(request.protocol)))
         sign_in = await self._sign_ins.find(cookie.value if cookie else None)
         if sign_in is None or sign_in.choosing:
             return None

@@ -57,7 +57,7 @@ def make_app(settings: ConsoleSettings, *, transport: httpx.AsyncBaseTransport |
     _add_panel(app, console)
     app.add_middleware(StaticFilesCache, prefixes=STATIC_PREFIXES)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
-    app.add_middleware(SecurityHeaders, home=HOME, own_url=settings.console_url)
+    app.add_middleware(SecurityHeaders, home=HOME, own_url=settings.console_url, is_secure=settings.is_secure)
     return app
 
 
@@ -70,7 +70,7 @@ def _add_panel(app: FastAPI, console: Console) -> None:
         applications,
         app=app,
         location=False,
-        auth_policy=Gate(console.sign_ins),
+        auth_policy=Gate(console.sign_ins, console.settings.is_secure),
         secret_key=console.settings.key_for("page-tokens"),
         sign_sessions=True,
         # Without these lists every cookie and header of the request would be copied into the page.
@@ -84,7 +84,7 @@ def _add_panel(app: FastAPI, console: Console) -> None:
 
 
 def _origins(settings: ConsoleSettings) -> list[str]:
-    return [settings.console_url.split("://", 1)[-1]] if settings.console_url else []
+    return [settings.console_host] if settings.console_host else []
 
 
 async def _plain_page(request: Request, error: Exception) -> Response:

@@ -53,10 +53,11 @@ def header(scope: Scope, name: bytes) -> str:
 class SecurityHeaders:
     """Adds the headers every answer carries, and refuses writes that another site started."""
 
-    def __init__(self, app: App, *, home: str, own_url: str = "") -> None:
+    def __init__(self, app: App, *, home: str, own_url: str, is_secure: Callable[[str], bool]) -> None:
         self._app = app
         self._home = home
         self._own_url = own_url
+        self._is_secure = is_secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 403."""
@@ -68,7 +69,7 @@ class SecurityHeaders:
             return
         policy = PANEL_POLICY if scope["path"].startswith(self._home) else PLAIN_POLICY
         extra = [*COMMON_HEADERS, (b"content-security-policy", policy.encode())]
-        if scope.get("scheme") == "https":
+        if self._is_secure(scope.get("scheme", "http")):
             extra.append((b"strict-transport-security", f"max-age={YEAR}".encode()))
 
         async def send_with_headers(event: Event) -> None:

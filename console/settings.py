@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -51,7 +52,7 @@ class ConsoleSettings(BaseSettings):
     api_port: int = Field(default=8000, ge=1, le=65535)
     api_url: str = ""
     console_port: int = Field(default=5006, ge=1, le=65535)
-    # Where browsers find the console, when that differs from the Host they send (a proxy that rewrites it).
+    # Where browsers find the console. Behind a proxy neither the scheme nor the host of a request need be theirs.
     console_url: str = ""
     # Seals the sign-ins kept in Redis and signs page tokens. Every console process needs the same one. Without
     # it, it is derived from the master key; give it, and the console never needs to see the master key.
@@ -74,6 +75,20 @@ class ConsoleSettings(BaseSettings):
     def is_production(self) -> bool:
         """True where nothing may be guessed."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def is_https(self) -> bool:
+        """True where browsers come over https, whatever a proxy in front makes of it."""
+        return self.console_url.startswith("https://")
+
+    def is_secure(self, scheme: str) -> bool:
+        """Whether a request of this scheme (http, https, ws, wss) left its browser over TLS: its cookies may say so."""
+        return self.is_https or scheme in {"https", "wss"}
+
+    @property
+    def console_host(self) -> str:
+        """Host and port in `console_url`, as a browser's Origin names them; empty where it is not set."""
+        return urlsplit(self.console_url).netloc
 
     def key_for(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose; keys of different purposes tell nothing of each other."""
@@ -102,7 +117,21 @@ def console_settings() -> ConsoleSettings:
     _decode(given.console_key or given.master_key)
     if not given.redis_url:
         raise ConsoleSettingsError("MASTERIA_REDIS_URL is not set: the console lives on Redis.")
+    _check_console_url(given)
     return given
+
+
+def _check_console_url(given: ConsoleSettings) -> None:
+    if given.is_production and not given.console_url:
+        raise ConsoleSettingsError(
+            "MASTERIA_CONSOLE_URL is not set: name the address browsers use, as https://console.example.com."
+        )
+    if given.console_url and not (
+        given.console_url.startswith(("http://", "https://")) and given.console_host
+    ):
+        raise ConsoleSettingsError(
+            "MASTERIA_CONSOLE_URL must be an address such as https://console.example.com."
+        )
 
 
 def _env_files(home: Path) -> tuple[Path, ...]:

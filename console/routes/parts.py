@@ -18,7 +18,7 @@ def console_of(request: Request) -> Console:
 
 def is_secure(request: Request) -> bool:
     """Whether the browser came over https."""
-    return request.url.scheme == "https"
+    return console_of(request).settings.is_secure(request.url.scheme)
 
 
 def words_for(request: Request) -> Words:

@@ -68,12 +68,13 @@ def listening(app: FastAPI) -> Iterator[str]:
 
 
 @contextmanager
-def serving(redis_url: str, home: Path) -> Iterator[Serving]:
+def serving(redis_url: str, home: Path, *, console_url: str = "") -> Iterator[Serving]:
     """A console on a port of its own, and its API on another."""
     store = Store()
     with listening(make_fake_api(store)) as api_url:
         settings = ConsoleSettings(
-            redis_url=redis_url, console_key=KEY, home=home, api_url=api_url, upload_limit_mb=1
-        )
+            redis_url=redis_url, console_key=KEY, home=home, api_url=api_url, upload_limit_mb=1,
+            console_url=console_url,
+        )  # fmt: skip
         with listening(make_app(settings)) as url:
             yield Serving(url, store)

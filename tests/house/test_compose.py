@@ -9,6 +9,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from console.middleware import is_same_origin
+from console.settings import console_settings
 from engine.cli.programs import doors, work
 from engine.core.settings import Settings, production_faults, project_root
 
@@ -141,6 +143,24 @@ def test_production_accepts_what_it_is_given(name: str, monkeypatch: pytest.Monk
     given = Settings()
 
     assert production_faults(given) == []
+
+
+def test_a_form_sent_from_the_consoles_address_passes_its_check_of_origin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable, text in services()["console"]["environment"].items():
+        monkeypatch.setenv(variable, filled(str(text)))
+    console_settings.cache_clear()
+    given = console_settings()
+    console_settings.cache_clear()
+    # As it comes from a proxy that ended TLS.
+    proxied = {"scheme": "http", "headers": [(b"host", b"console"), (b"origin", given.console_url.encode())]}
+    strange = {"scheme": "http", "headers": [(b"host", b"console"), (b"origin", b"https://evil.example")]}
+
+    answers = [is_same_origin(scope, given.console_url) for scope in (proxied, strange)]
+
+    assert answers == [True, False]
+    assert given.is_secure("http")
 
 
 def test_only_who_migrates_holds_the_owners_password() -> None:
