@@ -1,5 +1,7 @@
 """Signing in and out, choosing a company and a language: plain pages and form posts."""
 
+import time
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -18,9 +20,10 @@ from console.gate import (
 from console.i18n import LANGUAGES, N_, Words, choose_locale
 from console.live import SignInMoved
 from console.rendering import render
-from console.routes.parts import Known, TheConsole, TheWords, is_secure
+from console.routes.parts import Known, TheConsole, TheWords, is_secure, words_for
 from console.wiring import Console
 from engine.client import (
+    CLIENT_HEADER,
     Api,
     ApiError,
     RefusedError,
@@ -29,6 +32,7 @@ from engine.client import (
     Wire,
     companies_to_choose,
     sign_in,
+    vouch,
 )
 from engine.client.answers import Me, Tokens
 
@@ -92,7 +96,7 @@ async def enter(
 ) -> Response:
     """Signs in, or shows the form again with a sentence."""
     try:
-        tokens, choosing = await _tokens_for(console, email.strip(), password)
+        tokens, choosing = await _tokens_for(console, request, email.strip(), password)
         me = await _owner_of(console, tokens, words.locale)
     except ApiError as error:
         status, sentence = _trouble(words, error)
@@ -209,15 +213,27 @@ def _trouble(words: Words, error: ApiError) -> tuple[int, str]:
     return 401, words(N_("The e-mail or the password is not right."))
 
 
-async def _tokens_for(console: Console, email: str, password: str) -> tuple[Tokens, bool]:
+async def _tokens_for(console: Console, request: Request, email: str, password: str) -> tuple[Tokens, bool]:
     """A token pair; the flag says that the person has several companies and shall choose."""
+    ask = partial(
+        sign_in, console.http, email, password, language=words_for(request).locale,
+        headers=_whose_try(console, request, email),
+    )  # fmt: skip
     try:
-        return await sign_in(console.http, email, password), False
+        return await ask(), False
     except RefusedError as refused:
         companies = companies_to_choose(refused.problem) if refused.code == "company_required" else ()
         if not companies:
             raise
-        return await sign_in(console.http, email, password, companies[0].id), True
+        return await ask(company=companies[0].id), True
+
+
+def _whose_try(console: Console, request: Request, email: str) -> dict[str, str]:
+    """Tells the API whose try this is: to it everyone comes from the console's address."""
+    if request.client is None:
+        return {}
+    key = console.settings.key_for("client-address")
+    return {CLIENT_HEADER: vouch(key, request.client.host, username=email, at=time.time())}
 
 
 async def _owner_of(console: Console, tokens: Tokens, locale: str) -> Me:

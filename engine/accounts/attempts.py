@@ -30,7 +30,7 @@ class Allowance:
     seconds_each: float
 
 
-# The console signs many people in from one address, so that allowance is the widest.
+# An office signs many people in from one address, so that allowance is the widest.
 PER_ADDRESS = Allowance(at_once=60, seconds_each=1)
 PER_ACCOUNT = Allowance(at_once=20, seconds_each=6)
 PER_ACCOUNT_AND_ADDRESS = Allowance(at_once=10, seconds_each=10)

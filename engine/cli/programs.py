@@ -58,13 +58,14 @@ def of_server(server: Server) -> Program:
 def doors(given: Settings) -> tuple[Program, ...]:
     """The processes that listen: API, console and simulator. Open streams get two seconds to end."""
 
-    def door(name: str, app: str, port: int, setting: str, health: str) -> Program:
+    def door(name: str, app: str, port: int, setting: str, health: str, *more: str) -> Program:
         return Program(
             name=name,
             group=Group.DOORS,
             command=_python(
                 *("uvicorn", app, "--host", LOOPBACK, "--port", str(port), "--no-access-log"),
                 *("--no-server-header", "--timeout-graceful-shutdown", "1", "--log-level", "warning"),
+                *more,
             ),
             stop_seconds=2,
             health_url=f"http://{LOOPBACK}:{port}{health}",
@@ -72,9 +73,10 @@ def doors(given: Settings) -> tuple[Program, ...]:
             port=port,
         )
 
+    trust = ("--forwarded-allow-ips", given.trusted_proxies)
     return (
-        door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz"),
-        door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/readyz"),
+        door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz", *trust),
+        door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/readyz", *trust),
         door(
             "simulator",
             "engine.simulator.app:app",

@@ -14,9 +14,11 @@ from engine.client.errors import (
 from engine.client.facts import Fact, FactKind, channel_of, read_fact
 from engine.client.frames import frame_of, gather_frame, heatmap_frame, series_frame, timeline_frame
 from engine.client.sync import BlockingApi, connect
+from engine.client.vouching import CLIENT_HEADER, vouch
 from engine.client.wire import Credentials, HeldTokens, Wire, read_as, refresh_tokens, sign_in
 
 __all__ = [
+    "CLIENT_HEADER",
     "Api",
     "ApiError",
     "BlockingApi",
@@ -42,4 +44,5 @@ __all__ = [
     "series_frame",
     "sign_in",
     "timeline_frame",
+    "vouch",
 ]

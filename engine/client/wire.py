@@ -50,11 +50,17 @@ class HeldTokens:
 
 
 async def sign_in(
-    http: httpx.AsyncClient, username: str, password: str, company: str | None = None
+    http: httpx.AsyncClient,
+    username: str,
+    password: str,
+    company: str | None = None,
+    *,
+    language: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Tokens:
     """A token pair for an e-mail and a password; RefusedError says why not (also `company_required`)."""
     form = {"username": username, "password": password} | ({"company": company} if company else {})
-    return await Wire(http).post("/v1/auth/token", Tokens, form=form)
+    return await Wire(http, language=language).post("/v1/auth/token", Tokens, form=form, headers=headers)
 
 
 async def refresh_tokens(http: httpx.AsyncClient, refresh_token: str) -> Tokens:
@@ -115,10 +121,11 @@ class Wire:
         *,
         body: object = None,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """A verb; it carries a key of its own, so that a copy of the request does nothing twice."""
         keyed = {"Idempotency-Key": str(uuid.uuid4())} if self._credentials else {}
-        response = await self._ask("POST", path, json=body, data=form, headers=keyed)
+        response = await self._ask("POST", path, json=body, data=form, headers={**keyed, **(headers or {})})
         return read_as(kind, response.json() if response.content else None)
 
     async def patch[Answer](self, path: str, kind: type[Answer], body: object) -> Answer:

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
 
     master_key: str = Field(default="", repr=False)
     signing_key: str = Field(default="", repr=False)
+    # The console's, by which the API knows that it is the console that names a person's address.
+    console_key: str = Field(default="", repr=False)
+    # Whose word about the caller's address counts (X-Forwarded-For): addresses and networks, parted by commas.
+    trusted_proxies: str = "127.0.0.1"
     demo_password: str = Field(default="", repr=False)
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
 
@@ -110,6 +114,13 @@ class Settings(BaseSettings):
     def signing_key_bytes(self) -> bytes:
         """The 32 bytes (RFC 8032 seed) of the Ed25519 private key that signs access tokens."""
         return decode_key("MASTERIA_SIGNING_KEY", self.signing_key)
+
+    @property
+    def console_key_bytes(self) -> bytes | None:
+        """The 32 bytes of the key shared with the console, which derives it alike; None where there is none."""
+        if self.console_key:
+            return decode_key("MASTERIA_CONSOLE_KEY", self.console_key)
+        return decode_key("MASTERIA_MASTER_KEY", self.master_key) if self.master_key else None
 
 
 def _under(home: Path, given: Path, name: str) -> Path:
@@ -226,14 +237,20 @@ def key_faults(given: Settings) -> list[str]:
         if not text:
             faults.append(f"{name} is not set (make one: openssl rand -base64 32).")
             continue
-        try:
-            key = decode_key(name, text)
-        except SettingsError as error:
-            faults.append(str(error))
-            continue
-        if len(set(key)) < KEY_BYTES // 4:
-            faults.append(f"{name} is guessable: it repeats itself (make one: openssl rand -base64 32).")
+        faults += _faults_of_key(name, text)
+    if given.console_key:
+        faults += _faults_of_key("MASTERIA_CONSOLE_KEY", given.console_key)
     return faults
+
+
+def _faults_of_key(name: str, text: str) -> list[str]:
+    try:
+        key = decode_key(name, text)
+    except SettingsError as error:
+        return [str(error)]
+    if len(set(key)) < KEY_BYTES // 4:
+        return [f"{name} is guessable: it repeats itself (make one: openssl rand -base64 32)."]
+    return []
 
 
 def address_faults(given: Settings) -> list[str]:

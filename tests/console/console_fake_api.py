@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from engine.client import CLIENT_HEADER
 from tests.console.console_fake_data import (
     COMPANIES,
     PASSWORD,
@@ -80,9 +81,10 @@ async def healthz() -> dict[str, str]:
 
 @router.post("/v1/auth/token")
 async def token(
-    store: TheStore, username: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "",
-    company: Annotated[str, Form()] = "",
+    store: TheStore, request: Request, username: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "", company: Annotated[str, Form()] = "",
 ) -> dict[str, Any]:  # fmt: skip
+    store.said_of_tries.append(request.headers.get(CLIENT_HEADER, ""))
     if username not in USERS or password != PASSWORD:
         if next(store.tries) > 10:
             raise ProblemError(429, "too_many_tries", "Espere um pouco.")

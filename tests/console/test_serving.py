@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_a_wrong_password_is_said_kindly_and_keeps_the_address(console: Serving)
     assert "The e-mail or the password is not right." in answer.text
     assert 'value="owner@demo.example"' in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_the_api_is_told_from_where_somebody_signs_in(console: Serving) -> None:
+    # uvicorn believes a proxy on this machine, as a deployment's believes the one it names.
+    console.browser().post("/sign-in", data=OWNER, headers={"x-forwarded-for": "198.51.100.7"})
+
+    address, moment, signature = console.store.said_of_tries[-1].split(";")
+
+    assert address == "198.51.100.7"
+    assert abs(int(moment) - time.time()) < 30
+    assert len(signature) == 64
 
 
 def test_many_wrong_passwords_are_told_to_wait(console: Serving) -> None:

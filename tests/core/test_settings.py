@@ -131,6 +131,7 @@ def test_production_serves_without_the_owners_address(production: pytest.MonkeyP
         ("MASTERIA_MASTER_KEY", "", "MASTERIA_MASTER_KEY is not set"),
         ("MASTERIA_MASTER_KEY", "c2hvcnQ=", "must be 32 bytes"),
         ("MASTERIA_SIGNING_KEY", "not base64", "must be 32 bytes"),
+        ("MASTERIA_CONSOLE_KEY", "c2hvcnQ=", "must be 32 bytes"),
         ("MASTERIA_SIGNING_KEY", "A" * 43 + "=", "guessable"),
         ("MASTERIA_DEMO_PASSWORD", "abcd-efgh", "no demo company"),
         ("MASTERIA_REDIS_URL", "", "MASTERIA_REDIS_URL is not set"),

@@ -79,7 +79,8 @@ def test_a_process_has_the_command_of_make_up(name: str) -> None:
     command = services()[name]["command"]
 
     assert command[:2] == [word for word in program.command if word in command[:2]]
-    assert {word for word in command if ":" in word or word.startswith("engine.")} <= local
+    told = {filled(word) for word in command}
+    assert {word for word in told if ":" in word or word.startswith(("engine.", "--forwarded"))} <= local
     if "-Q" in command:
         assert command[command.index("-Q") + 1] == program.command[program.command.index("-Q") + 1]
 

@@ -11,6 +11,7 @@ from engine.accounts.principal import Principal
 from engine.accounts.queries import get_company, get_user
 from engine.accounts.service import change_me
 from engine.accounts.sign_in import Client, Tokens, companies_of_principal
+from engine.accounts.vouching import CLIENT_HEADER, vouched_address
 from engine.api.deps import Caller, Doing, SecretRoute, Transaction, domain_router, requires
 from engine.api.schemas.accounts import (
     CompanyAnswer,
@@ -37,11 +38,19 @@ def client(request: Request) -> Client:
     return Client(address, request.headers.get("user-agent", ""))
 
 
+def person(request: Request, username: Written) -> Client:
+    """The same, or the person for whom the console signs in. For signing in alone: a refresh compares the client."""
+    plain = client(request)
+    vouched = vouched_address(request.headers.get(CLIENT_HEADER, ""), username)
+    return Client(vouched, plain.agent) if vouched else plain
+
+
 TheClient = Annotated[Client, Depends(client)]
+ThePerson = Annotated[Client, Depends(person)]
 
 
 @open_router.post("/v1/auth/token", responses={401: {}, 403: {}, 409: {}, 429: {}})
-def sign_in(username: Written, password: Written, client: TheClient, company: Left = "") -> TokenPair:
+def sign_in(username: Written, password: Written, client: ThePerson, company: Left = "") -> TokenPair:
     """Tokens for an e-mail address and a password. With several companies and none named: 409, with `companies`."""
     return pair(door.sign_in(username, password, company=company or None, client=client))
 
