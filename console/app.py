@@ -44,6 +44,8 @@ ACTIONS = (
 
 # Of each kind, in the palette.
 HITS = 5
+# So long a change of company takes between the API and the console, at most.
+MOVING_SECONDS = 1.0
 
 
 class Screens:
@@ -127,6 +129,8 @@ def build_tab(console: Console, sign_in: SignIn, *, locale: str, dark: bool, rou
     tab = Tab(
         api=console.api_for(sign_in, locale), me=me, words=words, shell=shell, sign_in=sign_in.id,
         switch_company=lambda company: switch_company(console, sign_in, company, locale),
+        learn=partial(console.sign_ins.learn, sign_in.id),
+        kept_sign_in=partial(console.sign_ins.read, sign_in.id),
     )  # fmt: skip
     shell.actions = [
         {"key": f"go:{path}", "label": words(label), "icon": icon, "path": path}
@@ -151,7 +155,9 @@ def wire_shell(tab: Tab, screens: Screens, doc: Document) -> None:
 
     async def change_language(message: Message) -> None:
         chosen = choose_locale(str(message.get("locale")))
-        await tab.api.accounts.change_me({"locale": chosen})
+        me = await tab.api.accounts.change_me({"locale": chosen})
+        if tab.learn is not None:
+            await tab.learn(me)  # else the language kept at sign-in would win over the new one
         shell.reload(f"/language/{chosen}?next={HOME}{shell.route}")
 
     async def change_company(message: Message) -> None:
@@ -196,6 +202,17 @@ async def find_anything(tab: Tab, message: Message) -> None:
     tab.shell.show_hits(seq if isinstance(seq, int) else 0, hits)
 
 
+async def leave_ended(tab: Tab) -> None:
+    """Leads away from a session that ended: home where the sign-in goes on for another company, else out.
+
+    Who changes company ends the old session a moment before the new one is kept, so this waits a little.
+    """
+    await asyncio.sleep(MOVING_SECONDS * tab.patience)
+    kept = await tab.kept_sign_in() if tab.kept_sign_in is not None else None
+    moved = kept is not None and kept.me.session_id != tab.me.session_id
+    tab.shell.reload(HOME if moved else ENDED_PATH)
+
+
 def subscribe(live: Live, tab: Tab, screens: Screens, doc: Document) -> Subscription:
     """Opens the tab's ear. The calls come on the loop and draw with the document unlocked (facts are messages)."""
 
@@ -206,7 +223,7 @@ def subscribe(live: Live, tab: Tab, screens: Screens, doc: Document) -> Subscrip
     def deliver(facts: list[Fact]) -> None:
         for fact in facts:
             if fact.kind == FactKind.SESSION_REVOKED and fact.data.get("session_id") == tab.me.session_id:
-                drawing(lambda: tab.shell.reload(ENDED_PATH))
+                drawing(lambda: tab.start(partial(leave_ended, tab)))
                 return
         drawing(lambda: screens.take(facts))
 

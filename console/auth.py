@@ -11,8 +11,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from weakref import WeakValueDictionary
 
@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from redis.asyncio import Redis
 
-from engine.client import SignedOutError, read_as, refresh_tokens
+from engine.client import Api, ApiError, SignedOutError, Wire, read_as, refresh_tokens
 from engine.client.answers import Me, Tokens
 
 PREFIX = "console:sign-in:"
@@ -105,10 +105,13 @@ class SignIns:
 
     async def keep(self, sign_in: SignIn) -> None:
         """Writes a sign-in, sealed."""
+        await self._write(sign_in, only_if_kept=False)
+
+    async def _write(self, sign_in: SignIn, *, only_if_kept: bool) -> bool:
         nonce = os.urandom(NONCE_BYTES)
         plain = json.dumps(asdict(sign_in)).encode()
         sealed = nonce + self._cipher.encrypt(nonce, plain, sign_in.id.encode())
-        await self._redis.set(PREFIX + sign_in.id, sealed, ex=self._lifetime)
+        return bool(await self._redis.set(PREFIX + sign_in.id, sealed, ex=self._lifetime, xx=only_if_kept))
 
     async def end(self, sign_in_id: str) -> None:
         """Forgets a sign-in."""
@@ -116,45 +119,91 @@ class SignIns:
 
     async def renew(self, sign_in_id: str, stale: str) -> SignIn:
         """The sign-in with another access token than `stale`; SignedOutError where it is over."""
-        lock = self._renewing.setdefault(sign_in_id, asyncio.Lock())
-        async with lock:
-            deadline = time.monotonic() + RENEWAL_LOCK_MS / 1000
-            while time.monotonic() < deadline:
-                sign_in = await self.read(sign_in_id)
-                if sign_in is None:
-                    raise SignedOutError("the sign-in is no longer kept")
-                if sign_in.access_token != stale:
-                    return sign_in
-                async with self._renewal_of(sign_in_id) as ours:
-                    if ours:
-                        return await self._renew_now(sign_in)
-                await asyncio.sleep(RENEWAL_POLL_SECONDS)
-        raise SignedOutError("the sign-in could not be renewed in time")
+        async with self._alone_with(sign_in_id) as kept:
+            return kept if kept.access_token != stale else await self._renewed(kept)
+
+    async def learn(self, sign_in_id: str, me: Me) -> None:
+        """Writes down what the API says of the person now (their language, name, role); nothing where it is over."""
+        with suppress(SignedOutError):
+            async with self._alone_with(sign_in_id) as kept:
+                if kept.tenant_id == me.company.id:
+                    await self._keep_on(replace(kept, me=me))
+
+    async def move(self, sign_in_id: str, ask: Callable[[str], Awaitable[tuple[Tokens, Me]]]) -> SignIn:
+        """Makes a sign-in one for another company: `ask` gets its access token, and gives the new pair and person.
+
+        No tab renews meanwhile, else it would find the old session ended and end the sign-in with it.
+        """
+        async with self._alone_with(sign_in_id) as kept:
+            tokens, me = await ask(kept.access_token)
+            moved = replace(kept, me=me, choosing=False).with_tokens(tokens)
+            await self._keep_on(moved)
+            return moved
 
     @asynccontextmanager
-    async def _renewal_of(self, sign_in_id: str) -> AsyncIterator[bool]:
-        """True where no other process renews this sign-in at the moment."""
+    async def _alone_with(self, sign_in_id: str) -> AsyncIterator[SignIn]:
+        """A sign-in as it is kept now, changed by nobody else meanwhile; SignedOutError where it is over."""
         key = f"{PREFIX}{sign_in_id}:renewing"
-        ours = bool(await self._redis.set(key, "1", nx=True, px=RENEWAL_LOCK_MS))
-        try:
-            yield ours
-        finally:
-            if ours:
+        async with self._renewing.setdefault(sign_in_id, asyncio.Lock()):
+            deadline = time.monotonic() + RENEWAL_LOCK_MS / 1000
+            while not await self._redis.set(key, "1", nx=True, px=RENEWAL_LOCK_MS):
+                if time.monotonic() > deadline:
+                    raise SignedOutError("the sign-in could not be renewed in time")
+                await asyncio.sleep(RENEWAL_POLL_SECONDS)
+            try:
+                kept = await self.read(sign_in_id)
+                if kept is None:
+                    raise SignedOutError("the sign-in is no longer kept")
+                yield kept
+            finally:
                 await self._redis.delete(key)
 
-    async def _renew_now(self, sign_in: SignIn) -> SignIn:
-        # Another process may have renewed between our look and our lock.
-        newest = await self.read(sign_in.id)
-        if newest is not None and newest.access_token != sign_in.access_token:
-            return newest
+    async def _renewed(self, kept: SignIn) -> SignIn:
         try:
-            tokens = await refresh_tokens(self._http, sign_in.refresh_token)
+            tokens = await refresh_tokens(self._http, kept.refresh_token)
         except SignedOutError:
-            await self.end(sign_in.id)
+            await self.end(kept.id)
             raise
-        fresh = sign_in.with_tokens(tokens)
-        await self.keep(fresh)
-        return fresh
+        fresh = kept.with_tokens(tokens)
+        await self._keep_on(fresh)  # before anything else is asked: the pair before it is spent
+        return await self._with_news(fresh)
+
+    async def _with_news(self, fresh: SignIn) -> SignIn:
+        """The sign-in with what the API says of the person now; not knowing is no reason to fail."""
+        try:
+            me = await owner_of(self._http, fresh.access_token)
+        except ApiError:
+            return fresh
+        if me == fresh.me or me.company.id != fresh.tenant_id:
+            return fresh
+        told = replace(fresh, me=me)
+        await self._keep_on(told)
+        return told
+
+    async def _keep_on(self, sign_in: SignIn) -> None:
+        """Writes a sign-in that is kept already; one that ended meanwhile stays ended."""
+        if not await self._write(sign_in, only_if_kept=True):
+            raise SignedOutError("the sign-in ended meanwhile")
+
+
+class GivenToken:
+    """A token just handed out: to ask who it belongs to, or for what must not be renewed midway."""
+
+    def __init__(self, access_token: str) -> None:
+        self._access_token = access_token
+
+    async def access_token(self) -> str:
+        """The token in hand."""
+        return self._access_token
+
+    async def renew(self, stale: str) -> str:
+        """There is none."""
+        raise SignedOutError("a fresh token was refused")
+
+
+async def owner_of(http: httpx.AsyncClient, access_token: str, language: str | None = None) -> Me:
+    """Whom a token belongs to, and for which company."""
+    return await Api(Wire(http, GivenToken(access_token), language=language)).accounts.me()
 
 
 class TabCredentials:

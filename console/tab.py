@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import panel as pn
 
+from console.auth import SignIn
 from console.components import Component, Message, Reader, Shell
 from console.i18n import N_, Words
 from engine.client import Api, ApiError, RefusedError, SignedOutError, UnreachableError
@@ -64,6 +65,9 @@ class Tab:
     run: Calls = start_in_panel
     # The console's own way of changing the company or language, which need its server side.
     switch_company: Callable[[str], Awaitable[None]] | None = None
+    # Writes down what the API says of the person now; reads the sign-in as it is kept now.
+    learn: Callable[[Me], Awaitable[None]] | None = None
+    kept_sign_in: Callable[[], Awaitable[SignIn | None]] | None = None
     # Scales every pause between fetches that facts ask for; tests wait for none.
     patience: float = 1.0
     may: frozenset[str] = field(init=False)

@@ -1,13 +1,14 @@
 """Signing in and out, choosing a company and a language: plain pages and form posts."""
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from console.auth import SignIn
+from console.auth import GivenToken, SignIn, TabCredentials, owner_of
 from console.gate import (
     CHOOSE_COMPANY,
     HOME,
@@ -27,7 +28,6 @@ from engine.client import (
     Api,
     ApiError,
     RefusedError,
-    SignedOutError,
     UnreachableError,
     Wire,
     companies_to_choose,
@@ -53,23 +53,11 @@ type NextParameter = Annotated[str, Query(alias="next")]
 router = APIRouter(include_in_schema=False)
 
 
-class _JustGiven:
-    """A token just handed out, for asking who it belongs to."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-
-    async def access_token(self) -> str:
-        return self._tokens.access_token
-
-    async def renew(self, stale: str) -> str:
-        raise SignedOutError("a fresh token was refused")
-
-
 @router.get(SIGN_IN)
 async def show_sign_in(
     *,
     request: Request,
+    console: TheConsole,
     words: TheWords,
     known: Known,
     target: NextParameter = HOME,
@@ -77,7 +65,7 @@ async def show_sign_in(
     out: str = "",
 ) -> Response:
     """The form; whoever is signed in already goes on."""
-    if known is not None and not known.choosing and not ended:
+    if known is not None and not known.choosing and (not ended or await _is_good(console, known)):
         return _go(safe_next(target))
     notice = ENDED if ended else SIGNED_OUT if out else ""
     return _page(request, words, target=safe_next(target), notice=words(notice))
@@ -97,7 +85,7 @@ async def enter(
     """Signs in, or shows the form again with a sentence."""
     try:
         tokens, choosing = await _tokens_for(console, request, email.strip(), password)
-        me = await _owner_of(console, tokens, words.locale)
+        me = await owner_of(console.http, tokens.access_token, words.locale)
     except ApiError as error:
         status, sentence = _trouble(words, error)
         return _page(request, words, status=status, email=email, target=safe_next(target), error=sentence)
@@ -172,11 +160,15 @@ def companies_of(me: Me, words: Words) -> list[dict[str, object]]:
 
 async def switch_company(console: Console, known: SignIn, company: str, locale: str) -> None:
     """Makes a sign-in one for another company; tabs of the old one are told to load anew."""
-    tokens = await console.api_for(known, locale).accounts.choose_company(company)
-    me = await _owner_of(console, tokens, locale)
-    moved = SignIn(known.id, me, tokens.access_token, tokens.refresh_token, 0.0).with_tokens(tokens)
-    await console.sign_ins.keep(moved)
-    await console.live.announce(SignInMoved(known.id, me.company.id))
+
+    async def ask(access_token: str) -> tuple[Tokens, Me]:
+        api = Api(Wire(console.http, GivenToken(access_token), language=locale))
+        tokens = await api.accounts.choose_company(company)
+        return tokens, await owner_of(console.http, tokens.access_token, locale)
+
+    await TabCredentials(console.sign_ins, known).access_token()  # renewed before, if it is about to end
+    moved = await console.sign_ins.move(known.id, ask)
+    await console.live.announce(SignInMoved(known.id, moved.tenant_id))
 
 
 def _page(
@@ -236,10 +228,6 @@ def _whose_try(console: Console, request: Request, email: str) -> dict[str, str]
     return {CLIENT_HEADER: vouch(key, request.client.host, username=email, at=time.time())}
 
 
-async def _owner_of(console: Console, tokens: Tokens, locale: str) -> Me:
-    return await Api(Wire(console.http, _JustGiven(tokens), language=locale)).accounts.me()
-
-
 def _remember(response: Response, request: Request, cookie: str, console: Console, me: Me) -> None:
     secure = is_secure(request)
     lifetime = console.settings.console_session_days * 24 * 3600
@@ -261,10 +249,18 @@ def _speak(response: Response, request: Request, locale: str) -> None:
 async def _forget(console: Console, known: SignIn | None) -> None:
     if known is None:
         return
+    # First here, so that the browser's session is gone even while the API is away.
     await console.sign_ins.end(known.id)
     await console.live.announce(SignInMoved(known.id))
+    # Without credentials: there is nothing left to renew a token from, and this needs none.
+    with suppress(ApiError):  # the refresh token ends by itself
+        await Api(Wire(console.http)).accounts.sign_out(known.refresh_token)
+
+
+async def _is_good(console: Console, known: SignIn) -> bool:
+    """Whether the API still takes a sign-in: a tab may say that one ended when it only changed company."""
     try:
-        await console.api_for(known, "en").accounts.sign_out(known.refresh_token)
-    except (ApiError, SignedOutError):
-        # The browser's session is gone either way, and the refresh token ends by itself.
-        return
+        await console.api_for(known, "en").accounts.me()
+    except ApiError:
+        return False
+    return True

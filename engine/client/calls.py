@@ -39,9 +39,9 @@ class Accounts:
         """The caller."""
         return await self._wire.get("/v1/me", Me)
 
-    async def change_me(self, body: Body) -> None:
-        """Changes the caller's name or language."""
-        await self._wire.patch("/v1/me", dict, body)
+    async def change_me(self, body: Body) -> Me:
+        """Changes the caller's name or language; gives the caller as they are now."""
+        return await self._wire.patch("/v1/me", Me, body)
 
     async def choose_company(self, company: str) -> Tokens:
         """A token pair for another company of the caller."""

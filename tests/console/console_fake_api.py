@@ -123,11 +123,14 @@ async def logout(store: TheStore) -> None:
 
 @router.patch("/v1/me")
 @router.get("/v1/me")
-async def me(request: Request) -> dict[str, Any]:
+async def me(store: TheStore, request: Request) -> dict[str, Any]:
     email, slug = caller(request)
+    if request.method == "PATCH":
+        store.locales[email] = (await request.json())["locale"]
     name, roles = USERS[email]
     return {
-        "user": {"id": str(UUID(int=900 + list(USERS).index(email))), "email": email, "name": name, "locale": None},
+        "user": {"id": str(UUID(int=900 + list(USERS).index(email))), "email": email, "name": name,
+                 "locale": store.locales.get(email)},
         "company": COMPANIES[slug] | {"time_zone": "America/Sao_Paulo", "locale": "pt_BR"},
         "role": roles[slug],
         "companies": [COMPANIES[one] | {"role": role} for one, role in roles.items()],

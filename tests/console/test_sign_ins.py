@@ -13,7 +13,7 @@ from console.auth import PREFIX, SignIn, SignIns, TabCredentials, id_of
 from engine.client import SignedOutError
 from engine.client.answers import Company, Me, Tokens, User
 from tests.console.console_fake_api import make_fake_api
-from tests.console.console_fake_data import Store
+from tests.console.console_fake_data import COMPANIES, Store
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 ME = Me(User("u1", "owner@demo.example"), Company("t1", "Acme"), "owner", (), "session-1")
@@ -136,6 +136,41 @@ def test_a_refused_refresh_ends_the_sign_in(redis_url: str) -> None:
             await TabCredentials(sign_ins, known).renew(known.access_token)
 
         assert await sign_ins.find(cookie) is None
+
+    run_with(redis_url, story)
+
+
+def test_a_sign_in_that_ended_while_it_was_renewed_stays_ended(redis_url: str) -> None:
+    async def story(sign_ins: SignIns, _: Redis, store: Store) -> None:
+        cookie = await sign_ins.open(tokens(store), ME)
+        known = await sign_ins.find(cookie)
+        assert known is not None
+
+        async def sign_out(answer: httpx.Response) -> None:
+            if answer.request.url.path == "/v1/auth/refresh":
+                await sign_ins.end(known.id)
+
+        sign_ins._http.event_hooks = {"response": [sign_out]}
+        with pytest.raises(SignedOutError):
+            await TabCredentials(sign_ins, known).renew(known.access_token)
+
+        assert await sign_ins.find(cookie) is None
+
+    run_with(redis_url, story)
+
+
+def test_a_renewal_learns_the_role_the_person_has_now(redis_url: str) -> None:
+    async def story(sign_ins: SignIns, _: Redis, store: Store) -> None:
+        acme = Company(COMPANIES["acme"]["id"], "Acme")
+        cookie = await sign_ins.open(tokens(store), Me(ME.user, acme, "analyst", (), "session-1"))
+        known = await sign_ins.find(cookie)
+        assert known is not None
+
+        await TabCredentials(sign_ins, known).renew(known.access_token)
+
+        renewed = await sign_ins.find(cookie)
+        assert renewed is not None
+        assert (renewed.me.role, renewed.me.user.name) == ("owner", "Dana Keller")
 
     run_with(redis_url, story)
 
