@@ -198,10 +198,13 @@ def _trouble(words: Words, error: ApiError) -> tuple[int, str]:
     """The status of the page and the sentence that says what to do."""
     if isinstance(error, UnreachableError):
         return 503, words(N_("The server does not answer right now. Please try again in a moment."))
-    if isinstance(error, RefusedError) and error.status == 429:
-        return 429, words(N_("Too many attempts. Please wait a few minutes and try again."))
-    if isinstance(error, RefusedError) and error.status >= 500:
+    if not isinstance(error, RefusedError) or error.status >= 500:
         return 503, words(N_("Something went wrong on our side. Please try again in a moment."))
+    if error.status == 429:
+        return 429, words(N_("Too many attempts. Please wait a few minutes and try again."))
+    if error.status == 403:
+        # The password was right. Who is barred or has no company yet learns so, in the API's words.
+        return 403, error.detail
     return 401, words(N_("The e-mail or the password is not right."))
 
 

@@ -85,6 +85,9 @@ async def token(
     password: Annotated[str, Form()] = "", company: Annotated[str, Form()] = "",
 ) -> dict[str, Any]:  # fmt: skip
     store.said_of_tries.append(request.headers.get(CLIENT_HEADER, ""))
+    if username == "barred@demo.example" and password == PASSWORD:
+        english = request.headers.get("accept-language") == "en"
+        raise ProblemError(403, "user_disabled", "Switched off." if english else "Acesso desligado.")
     if username not in USERS or password != PASSWORD:
         if next(store.tries) > 10:
             raise ProblemError(429, "too_many_tries", "Espere um pouco.")

@@ -92,6 +92,16 @@ def test_a_wrong_password_is_said_kindly_and_keeps_the_address(console: Serving)
     assert "set-cookie" not in answer.headers
 
 
+def test_somebody_barred_is_told_so_and_not_that_the_password_is_wrong(console: Serving) -> None:
+    form = {"email": "barred@demo.example", "password": "secret"}
+
+    answer = console.browser().post("/sign-in", data=form, headers={"accept-language": "en"})
+
+    assert answer.status_code == 403
+    assert "Switched off." in answer.text
+    assert "password is not right" not in answer.text
+
+
 def test_the_api_is_told_from_where_somebody_signs_in(console: Serving) -> None:
     # uvicorn believes a proxy on this machine, as a deployment's believes the one it names.
     console.browser().post("/sign-in", data=OWNER, headers={"x-forwarded-for": "198.51.100.7"})
