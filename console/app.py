@@ -81,7 +81,8 @@ class Screens:
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Gives every view made so far the facts it wants."""
-        for view in self._views.values():
+        # A copy: a view may be made by another thread meanwhile.
+        for view in tuple(self._views.values()):
             wanted = [fact for fact in facts if fact.kind in view.facts]
             if wanted:
                 view.take(wanted)
