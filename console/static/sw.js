@@ -2,8 +2,9 @@
 // Pages, data and the socket always go to the network.
 const KEPT = "console-1", OFFLINE = "/offline", AT_MOST = 160
 
-addEventListener("install", event => event.waitUntil(
-  caches.open(KEPT).then(kept => kept.add(new Request(OFFLINE, {cache: "reload"}))).then(() => skipWaiting())))
+const keepOffline = () => caches.open(KEPT).then(kept => kept.add(new Request(OFFLINE, {cache: "reload"})))
+
+addEventListener("install", event => event.waitUntil(keepOffline().then(() => skipWaiting())))
 
 addEventListener("activate", event => event.waitUntil(
   caches.keys().then(names => Promise.all(names.filter(n => n !== KEPT).map(n => caches.delete(n)))).then(() => clients.claim())))
@@ -23,12 +24,23 @@ async function fromKept(request) {
   return answer
 }
 
+/** A page from the network; with it the offline page is fetched anew, whose language and colours follow cookies. */
+async function page(event) {
+  try {
+    const answer = await fetch(event.request)
+    if (answer.ok) event.waitUntil(keepOffline().catch(() => {}))
+    return answer
+  } catch {
+    return offline()
+  }
+}
+
 /** The page in the language of the last visit; the network failed, so this is all there is. */
 const offline = async () => (await caches.match(OFFLINE)) ?? Response.error()
 
 addEventListener("fetch", event => {
   const {request} = event, url = new URL(request.url)
   if (request.method !== "GET" || url.origin !== location.origin) return
-  if (request.mode === "navigate") event.respondWith(fetch(request).catch(offline))
+  if (request.mode === "navigate") event.respondWith(page(event))
   else if (isImmutable(url)) event.respondWith(fromKept(request))
 })

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,10 @@ def console(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def context(console: Serving) -> Iterator[BrowserContext]:
+def context(console: Serving, chromium: str) -> Iterator[BrowserContext]:
     """A browser somebody has signed in with, in English."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-US")
         context.set_default_timeout(PATIENCE_MS)
         form = {"email": "owner@demo.example", "password": "secret"}
@@ -108,6 +109,21 @@ def test_no_script_of_the_page_can_read_the_sign_in(page: Page, console: Serving
     page.goto(f"{console.url}/console")
 
     assert "masteria" not in page.evaluate("document.cookie")
+
+
+def test_without_network_the_page_speaks_the_language_chosen_last(
+    page: Page, console: Serving, context: BrowserContext
+) -> None:
+    kept = "caches.match('/offline').then(kept => kept ? kept.text() : '')"
+    page.goto(f"{console.url}/console")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    first = page.evaluate(kept)
+
+    page.goto(f"{console.url}/language/pt-BR?next=/console")
+    page.wait_for_function(f"{kept}.then(text => text.includes('pt-BR'))")
+
+    assert '<html lang="en"' in first
+    context.clear_cookies(name="lang")
 
 
 def test_signing_out_in_one_tab_leads_the_others_out(
