@@ -27,7 +27,7 @@ repair: ## Make the environment anew
 ##@ Prove
 
 test: .dev ## Run every test, those in a real browser too; ARGS="-k name" chooses
-	@scripts/find-chromium
+	@scripts/find-chromium >/dev/null
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: .dev ## Read the code: style, types, floors, house rules
@@ -47,7 +47,7 @@ bench-send: .dev ## Messages per second and CPU per message, the simulator out o
 	@$(BIN)/python -m benchmarks.send $(ARGS)
 
 bench-live: .dev ## From an event on the wire to a pixel on the console
-	@scripts/find-chromium
+	@scripts/find-chromium >/dev/null
 	@$(BIN)/python -m benchmarks.live $(ARGS)
 
 bench-import: .dev ## A contact file of 100,000 rows: seconds and memory

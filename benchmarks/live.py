@@ -12,10 +12,9 @@ import argparse
 import hashlib
 import hmac
 import json
-import os
 import random
-import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ import httpx
 from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.send import start_campaign, wait
+from engine.core.settings import project_root
 from tests.walks.browser import launch, sign_in
 from tests.walks.stack import (
     EMAIL,
@@ -132,8 +132,9 @@ def run(stack: Stack, page: Page, events: int) -> dict[str, Any]:
 @contextmanager
 def browser_page() -> Iterator[Page]:
     """A page of a headless Chromium."""
-    path = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
+    script = project_root() / "scripts" / "find-chromium"
+    path = subprocess.run([str(script)], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    if not path:
         raise SystemExit("No Chromium was found; name one with CHROMIUM_PATH.")
     with sync_playwright() as playwright:
         browser = launch(playwright, path)

@@ -5,6 +5,7 @@ Every test that writes asks for `database` (or for a fixture that rests on it): 
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,8 +122,9 @@ def delete_rows(superuser_url: str, tables: tuple[str, ...]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium for browser tests: MASTERIA_CHROMIUM's, the system's, or Playwright's own."""
-    found = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.fail("No Chromium was found: run `make set-up-test`, or name one with CHROMIUM_PATH.")
+    """The path of a Chromium for browser tests: CHROMIUM_PATH's, the system's, or Playwright's own."""
+    script = project_root() / "scripts" / "find-chromium"
+    found = subprocess.run([str(script)], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    if not found:
+        pytest.fail("No Chromium was found: install one, or name yours with CHROMIUM_PATH.")
     return found

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +14,6 @@ from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_p
 from console.components import gallery_samples as data
 
 pytestmark = pytest.mark.browser
-CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 PATIENCE_MS = 30_000  # a busy machine is slow, not wrong
 expect.set_options(timeout=PATIENCE_MS)
@@ -50,9 +48,8 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    executable = CHROMIUM if Path(CHROMIUM).exists() else None
-    started = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+def browser(playwright: Playwright, chromium: str) -> Iterator[Browser]:
+    started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
     yield started
     started.close()
 
