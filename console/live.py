@@ -11,9 +11,10 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.asyncio import Redis
@@ -96,14 +97,14 @@ class Live:
         self._lock = threading.Lock()
         self._tabs: dict[str, tuple[Subscription, ...]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
         self.state = LiveState.RECONNECTING
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listens for as long as the block runs."""
         self._loop = asyncio.get_running_loop()
-        task = asyncio.create_task(self._listen(), name="live")
+        task = self._task = asyncio.create_task(self._listen(), name="live")
         try:
             yield
         finally:
@@ -137,6 +138,11 @@ class Live:
         with self._lock:
             return [tab for held in self._tabs.values() for tab in held]
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether somebody listens, be it to a Redis that is away at the moment."""
+        return self._task is not None and not self._task.done()
+
     async def announce(self, moved: SignInMoved) -> None:
         """Tells every console process, this one too, that a sign-in ended or changed company."""
         told = json.dumps({"sign_in": moved.sign_in, "tenant_id": moved.tenant_id})
@@ -160,6 +166,9 @@ class Live:
             except (RedisError, OSError, TimeoutError) as error:
                 lost_at = lost_at if lost_at is not None else loop.time()
                 log.warning("live facts are away: %s", error)
+            except Exception:  # whatever it is: screens that stand still for good would be worse
+                lost_at = lost_at if lost_at is not None else loop.time()
+                log.exception("the listener broke and begins anew")
             patience_ended = lost_at is not None and loop.time() - lost_at > PATIENCE_SECONDS
             self._show(LiveState.PAUSED if patience_ended else LiveState.RECONNECTING)
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
@@ -174,12 +183,19 @@ class Live:
             now = loop.time()
             if message is not None:
                 heard_at = now
-                self._take(message["type"], message["channel"], message["data"])
+                self._take_guarded(message)
             elif now - heard_at > SILENCE_SECONDS:
                 raise TimeoutError("Redis is silent")
             if now - asked_at >= PING_SECONDS:
                 asked_at = now
                 await pubsub.ping()
+
+    def _take_guarded(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._take(message["type"], message["channel"], message["data"])
+        except Exception:  # one message that nobody understands must not end the listening
+            self._figures.failures.inc()
+            log.exception("a message on %s could not be taken", message.get("channel"))
 
     def _take(self, kind: str, channel: bytes, data: bytes) -> None:
         if kind == "pmessage":

@@ -48,7 +48,7 @@ class Console:
     async def is_ready(self) -> dict[str, bool]:
         """Whether what the console leans on answers."""
         api, redis = await asyncio.gather(self._answers_api(), self._answers_redis())
-        return {"api": api, "redis": redis}
+        return {"api": api, "redis": redis, "live": self.live.is_listening}
 
     async def _answers_api(self) -> bool:
         try:

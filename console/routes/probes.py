@@ -33,7 +33,7 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(console: TheConsole) -> Response:
-    """Whether the API and Redis answer."""
+    """Whether the API and Redis answer, and facts are listened to."""
     parts = await console.is_ready()
     return JSONResponse(parts, 200 if all(parts.values()) else 503)
 

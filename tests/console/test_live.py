@@ -155,6 +155,64 @@ def test_what_is_no_fact_is_passed_over(redis_url: str) -> None:
     assert heard == ["a"]
 
 
+def test_a_message_that_nobody_understands_does_not_end_the_listening(redis_url: str) -> None:
+    seen: list[object] = []
+
+    async def story(live: Live, redis: Redis) -> None:
+        ears = Ears(live)
+        ears.subscribe()
+        await redis.publish(listening.SIGN_INS_CHANNEL, "nonsense")
+        await redis.publish(listening.SIGN_INS_CHANNEL, "[]")
+        await redis.publish(channel_of(ACME), told("a"))
+        await until(lambda: bool(ears.batches))
+        seen.extend([ears.ids, ears.resyncs, live.is_listening])
+
+    with_live(redis_url, story)
+
+    assert seen == [["a"], 0, True]
+
+
+def test_a_listener_that_breaks_begins_anew(redis_url: str, monkeypatch: Any) -> None:
+    heard: list[str] = []
+
+    async def story(live: Live, redis: Redis) -> None:
+        ears = Ears(live)
+        ears.subscribe()
+        whole = live._hear
+
+        async def broken(_: Any) -> None:
+            live._hear = whole  # type: ignore[method-assign]
+            raise KeyError("type")
+
+        live._hear = broken  # type: ignore[method-assign]
+        await redis.client_kill_filter(_type="pubsub")
+        await until(lambda: ears.resyncs == 2)
+        await redis.publish(channel_of(ACME), told("after"))
+        await until(lambda: bool(ears.batches))
+        heard.extend(ears.ids)
+
+    with_live(redis_url, story)
+
+    assert heard == ["after"]
+
+
+def test_readiness_can_tell_that_nobody_listens_any_more(redis_url: str) -> None:
+    seen: list[bool] = []
+
+    async def run() -> None:
+        redis = Redis.from_url(redis_url)
+        live = Live(redis, LiveFigures(CollectorRegistry()))
+        seen.append(live.is_listening)
+        async with live.listening():
+            seen.append(live.is_listening)
+        seen.append(live.is_listening)
+        await redis.aclose()
+
+    asyncio.run(run())
+
+    assert seen == [False, True, False]
+
+
 def test_a_broken_tab_is_dropped_and_its_neighbours_hear_on(redis_url: str) -> None:
     left: list[int] = []
 

@@ -309,7 +309,7 @@ def test_probes_and_root_files_answer(console: Serving) -> None:
     browser = console.browser()
 
     assert browser.get("/healthz").json() == {"status": "ok"}
-    assert browser.get("/readyz").json() == {"api": True, "redis": True}
+    assert browser.get("/readyz").json() == {"api": True, "redis": True, "live": True}
     assert "console_redis_connected 1.0" in browser.get("/metrics").text
     assert browser.get("/manifest.webmanifest").json()["start_url"] == "/console"
     assert "addEventListener" in browser.get("/sw.js").text
