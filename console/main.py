@@ -11,22 +11,25 @@ import httpx
 import panel as pn
 from bokeh.util.warnings import BokehUserWarning
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from panel.io.fastapi import add_applications
 from panel.io.handlers import FunctionHandler
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from console.app import modify_document
 from console.gate import HOME, THEME_COOKIE, ConsoleApplication, Gate
 from console.i18n import N_
-from console.middleware import SecurityHeaders, StaticFilesCache
-from console.rendering import STATIC_DIR, STATIC_PATH, render
+from console.middleware import AnswerFor, Scope, SecurityHeaders, StaticFilesCache
+from console.rendering import STATIC_DIR, STATIC_PATH
 from console.routes import files, probes, sign_in
-from console.routes.parts import words_for
+from console.routes.parts import AWAY, AWAY_TEXT, message_page, words_for
 from console.settings import ConsoleSettings, console_settings
 from console.wiring import Console, make_console
+
+log = logging.getLogger("console.main")
 
 # A dropped connection finds its session again for this long; each held session costs about a megabyte.
 HELD_SESSION_MS = 120_000
@@ -55,6 +58,7 @@ def make_app(settings: ConsoleSettings, *, transport: httpx.AsyncBaseTransport |
     app.mount(STATIC_PATH, StaticFiles(directory=STATIC_DIR))
     app.add_exception_handler(HTTPException, _plain_page)
     _add_panel(app, console)
+    app.add_middleware(AnswerFor, error=RedisError, answer=_redis_away)
     app.add_middleware(StaticFilesCache, prefixes=STATIC_PREFIXES)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(SecurityHeaders, home=HOME, own_url=settings.console_url, is_secure=settings.is_secure)
@@ -90,14 +94,19 @@ def _origins(settings: ConsoleSettings) -> list[str]:
 async def _plain_page(request: Request, error: Exception) -> Response:
     """A page for what is not there or not allowed, in the reader's language."""
     status = error.status_code if isinstance(error, HTTPException) else 500
+    heading = {404: N_("This page does not exist")}.get(status, N_("This did not work"))
+    text = N_("The address may be mistyped, or the page has moved.")
+    return message_page(request, words_for(request), status=status, heading=heading, text=text)
+
+
+def _redis_away(scope: Scope, error: Exception) -> Response:
+    """A page for the time in which nobody can tell who is signed in."""
+    request = Request(scope)
+    log.warning("sign-ins cannot be read: %s", error)
     words = words_for(request)
-    found = {404: N_("This page does not exist")}.get(status, N_("This did not work"))
-    html = render(
-        "message.html", words, dark=request.cookies.get(THEME_COOKIE) == "dark", heading=words(found),
-        text=words(N_("The address may be mistyped, or the page has moved.")),
-        action={"label": words(N_("Go to the console")), "path": HOME},
-    )  # fmt: skip
-    return HTMLResponse(html, status_code=status)
+    if request.headers.get("accept", "").startswith("application/json"):  # an upload, which shows the detail
+        return JSONResponse({"status": 503, "code": "unreachable", "detail": words(AWAY)}, 503)
+    return message_page(request, words, status=503, heading=AWAY, text=AWAY_TEXT)
 
 
 def _make() -> FastAPI:

@@ -81,6 +81,36 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class AnswerFor:
+    """Answers in words where an error of one kind would else end a request bare, Panel's requests among them."""
+
+    def __init__(
+        self, app: App, *, error: type[Exception], answer: Callable[[Scope, Exception], App]
+    ) -> None:
+        self._app = app
+        self._error = error
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on; a socket that was not let in yet is refused."""
+        begun = False
+
+        async def send_on(event: Event) -> None:
+            nonlocal begun
+            begun = True
+            await send(event)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except self._error as error:
+            if begun or scope["type"] not in {"http", "websocket"}:
+                raise
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1013})
+            else:
+                await self._answer(scope, error)(scope, receive, send)
+
+
 def is_same_origin(scope: Scope, own_url: str = "") -> bool:
     """Whether the page that started this request is ours (Origin, else what the browser says of the site)."""
     origin = header(scope, b"origin")

@@ -1,6 +1,7 @@
 """Files between the browser and the API over plain HTTP: streamed through, never held whole."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -8,9 +9,9 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 from console.auth import SignIn
 from console.gate import SIGN_IN
 from console.i18n import N_, Words
-from console.routes.parts import Known, TheConsole, TheWords
+from console.routes.parts import AWAY, AWAY_TEXT, Known, TheConsole, TheWords, message_page
 from console.wiring import Console
-from engine.client import ApiError, SignedOutError
+from engine.client import ApiError, SignedOutError, problem_of
 
 FILES = "/files"
 PASSED_ON = ("content-type", "content-disposition", "content-length")
@@ -84,23 +85,32 @@ async def _download(
         return RedirectResponse(SIGN_IN, status_code=303)
     query = f"?{request.url.query}" if request.url.query else ""
     wire = console.api_for(known, words.locale).wire
-    streaming = wire.stream("GET", path + query, headers={"accept": "text/csv"})
     try:
-        answer = await streaming.__aenter__()
+        async with AsyncExitStack() as stack:
+            answer = await stack.enter_async_context(
+                wire.stream("GET", path + query, headers={"accept": "text/csv"})
+            )
+            if answer.is_error:
+                # On a page: a browser would save a problem in JSON as the file it asked for.
+                await answer.aread()
+                problem = problem_of(answer)
+                heading = N_("This did not work")
+                return message_page(
+                    request, words, status=problem.status, heading=heading, text=problem.detail
+                )
+            held = stack.pop_all()
     except SignedOutError:
         return RedirectResponse(f"{SIGN_IN}?ended=1", status_code=303)
     except ApiError:
-        return _problem(503, "unreachable", words(N_("The server does not answer right now.")))
+        return message_page(request, words, status=503, heading=AWAY, text=AWAY_TEXT)
     headers = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
     if answer.headers.get("content-encoding"):
         headers.pop("content-length", None)
 
     async def body() -> AsyncIterator[bytes]:
-        try:
+        async with held:
             async for chunk in answer.aiter_bytes():
                 yield chunk
-        finally:
-            await streaming.__aexit__(None, None, None)
 
     return StreamingResponse(body(), answer.status_code, headers=headers)
 

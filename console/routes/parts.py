@@ -3,11 +3,16 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
 
 from console.auth import SignIn
-from console.gate import LOCALE_COOKIE, cookie_name
-from console.i18n import Words, choose_locale
+from console.gate import HOME, LOCALE_COOKIE, THEME_COOKIE, cookie_name
+from console.i18n import N_, Words, choose_locale
+from console.rendering import render
 from console.wiring import Console
+
+AWAY = N_("The server does not answer right now.")
+AWAY_TEXT = N_("Please try again in a moment.")
 
 
 def console_of(request: Request) -> Console:
@@ -31,6 +36,15 @@ async def find_sign_in(request: Request) -> SignIn | None:
     """The sign-in of a request, also one still choosing its company."""
     cookie = request.cookies.get(cookie_name(secure=is_secure(request)))
     return await console_of(request).sign_ins.find(cookie)
+
+
+def message_page(request: Request, words: Words, *, status: int, heading: str, text: str) -> HTMLResponse:
+    """A page that says one thing, given as messages of the catalogue or in the reader's own words already."""
+    html = render(
+        "message.html", words, dark=request.cookies.get(THEME_COOKIE) == "dark", heading=words(heading),
+        text=words(text), action={"label": words(N_("Go to the console")), "path": HOME},
+    )  # fmt: skip
+    return HTMLResponse(html, status_code=status, headers={"cache-control": "no-store"})
 
 
 type TheConsole = Annotated[Console, Depends(console_of)]

@@ -15,7 +15,7 @@ from engine.client.facts import Fact, FactKind, channel_of, read_fact
 from engine.client.frames import frame_of, gather_frame, heatmap_frame, series_frame, timeline_frame
 from engine.client.sync import BlockingApi, connect
 from engine.client.vouching import CLIENT_HEADER, vouch
-from engine.client.wire import Credentials, HeldTokens, Wire, read_as, refresh_tokens, sign_in
+from engine.client.wire import Credentials, HeldTokens, Wire, problem_of, read_as, refresh_tokens, sign_in
 
 __all__ = [
     "CLIENT_HEADER",
@@ -38,6 +38,7 @@ __all__ = [
     "frame_of",
     "gather_frame",
     "heatmap_frame",
+    "problem_of",
     "read_as",
     "read_fact",
     "refresh_tokens",

@@ -14,6 +14,8 @@ from engine.client.answers import Page, Tokens
 from engine.client.errors import RefusedError, SignedOutError, UnreachableError, UnreadableError
 
 TIMEOUT = httpx.Timeout(20.0, connect=3.0)
+# A file takes as long as it takes; who does not even answer the call is away.
+STREAM_TIMEOUT = httpx.Timeout(None, connect=3.0)
 PAGE_LIMIT = 200
 
 
@@ -166,16 +168,23 @@ class Wire:
         """
         token = await self._token()
         request = self._http.build_request(
-            method, path, content=content, headers=self._headers(token) | dict(headers), timeout=None
+            method,
+            path,
+            content=content,
+            headers=self._headers(token) | dict(headers),
+            timeout=STREAM_TIMEOUT,
         )
         try:
             response = await self._http.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise UnreachableError(str(error)) from error
-        try:
-            yield response
-        finally:
-            await response.aclose()
+            try:
+                if response.status_code == httpx.codes.UNAUTHORIZED and token:
+                    await response.aread()
+                    raise SignedOutError(problem_of(response).detail)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:  # also while the body is read
+            raise UnreachableError(f"{method} {path}: {error}") from error
 
     async def _token(self) -> str | None:
         return await self._credentials.access_token() if self._credentials else None

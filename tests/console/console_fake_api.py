@@ -305,7 +305,9 @@ async def exclusions() -> dict[str, Any]:
 
 
 @router.get("/v1/campaigns/{campaign_id}/recipients.csv")
-async def recipients_csv() -> PlainTextResponse:
+async def recipients_csv(campaign_id: str) -> PlainTextResponse:
+    if campaign_id == "none":
+        raise ProblemError(404, "not_found", "Não encontramos isso.")
     headers = {"content-disposition": 'attachment; filename="recipients.csv"'}
     return PlainTextResponse("name,state\nAna,read\n", media_type="text/csv", headers=headers)
 

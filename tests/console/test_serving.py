@@ -267,6 +267,25 @@ def test_a_download_passes_through_with_its_name(console: Serving) -> None:
     assert "recipients.csv" in answer.headers["content-disposition"]
 
 
+def test_a_file_that_is_not_there_is_told_on_a_page_and_not_saved_as_the_file(console: Serving) -> None:
+    answer = console.signed_in().get(
+        "/files/campaigns/none/recipients.csv", headers={"accept-language": "en"}
+    )
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Não encontramos isso." in answer.text
+
+
+def test_a_download_whose_sign_in_the_api_no_longer_takes_leads_to_sign_in(console: Serving) -> None:
+    browser = console.signed_in()
+    console.store.tokens.clear()
+
+    answer = browser.get("/files/campaigns/0198/recipients.csv")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?ended=1")
+
+
 def test_an_upload_passes_through_and_one_too_big_is_refused(console: Serving) -> None:
     browser = console.signed_in()
 
