@@ -130,6 +130,7 @@ def build_tab(console: Console, sign_in: SignIn, *, locale: str, dark: bool, rou
     tab = Tab(
         api=console.api_for(sign_in, locale), me=me, words=words, shell=shell, sign_in=sign_in.id,
         switch_company=lambda company: switch_company(console, sign_in, company, locale),
+        upload_limit=console.settings.upload_limit,
         learn=partial(console.sign_ins.learn, sign_in.id),
         kept_sign_in=partial(console.sign_ins.read, sign_in.id),
     )  # fmt: skip

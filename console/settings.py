@@ -61,8 +61,8 @@ class ConsoleSettings(BaseSettings):
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     # How long a sign-in lasts without being used.
     console_session_days: int = Field(default=14, ge=1, le=90)
-    # The largest file taken for an import; the API has the last word.
-    upload_limit_mb: int = Field(default=512, ge=1)
+    # The largest file taken for an import, in MiB; the API takes no larger one.
+    upload_limit_mb: int = Field(default=256, ge=1)
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -75,6 +75,11 @@ class ConsoleSettings(BaseSettings):
     def is_production(self) -> bool:
         """True where nothing may be guessed."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def upload_limit(self) -> int:
+        """The largest file taken for an import, in bytes."""
+        return self.upload_limit_mb * 1024 * 1024
 
     @property
     def is_https(self) -> bool:

@@ -68,6 +68,8 @@ class Tab:
     # Writes down what the API says of the person now; reads the sign-in as it is kept now.
     learn: Callable[[Me], Awaitable[None]] | None = None
     kept_sign_in: Callable[[], Awaitable[SignIn | None]] | None = None
+    # The largest file taken for an import, in bytes.
+    upload_limit: int = 256 * 1024 * 1024
     # Scales every pause between fetches that facts ask for; tests wait for none.
     patience: float = 1.0
     may: frozenset[str] = field(init=False)

@@ -14,6 +14,8 @@ from console.wiring import Console
 from engine.client import ApiError, SignedOutError, problem_of
 
 FILES = "/files"
+# What a form says around its file: names, columns, tags.
+FORM_BYTES = 64 * 1024
 PASSED_ON = ("content-type", "content-disposition", "content-length")
 
 router = APIRouter(prefix=FILES, include_in_schema=False)
@@ -60,10 +62,13 @@ async def _upload(
 ) -> Response:
     if known is None or known.choosing:
         return _signed_out(words)
-    limit = console.settings.upload_limit_mb * 1024 * 1024
-    if int(request.headers.get("content-length") or 0) > limit:
+    limit = console.settings.upload_limit + FORM_BYTES
+    length = request.headers.get("content-length")
+    if int(length or 0) > limit:
         return _problem(413, "too_big", words(N_("The file is too big.")))
     headers = {"content-type": request.headers.get("content-type", "application/octet-stream")}
+    if length:
+        headers["content-length"] = length  # so that the API may refuse before it reads
     wire = console.api_for(known, words.locale).wire
     try:
         body = _limited(request.stream(), limit)

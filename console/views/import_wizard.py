@@ -15,7 +15,6 @@ from engine.client.answers import ImportPreview, Reason
 STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("These people")))
 # The API looks at this much of the file to guess its columns.
 FIRST_BYTES = 1024 * 1024
-LIMIT_BYTES = 500_000_000
 FILE = "file"
 
 
@@ -37,7 +36,7 @@ class ImportWizard(View):
             {"name": FILE, "kind": "file", "label": _("File with your contacts"), "required": True,
              "help": _("CSV or Excel. One person a row, with a column for the phone."),
              "upload": {"url": "/files/imports/preview", "field": FILE, "accept": ".csv,.txt,.tsv,.xlsx",
-                        "max_bytes": LIMIT_BYTES, "first_bytes": FIRST_BYTES}},
+                        "max_bytes": self.tab.upload_limit, "first_bytes": FIRST_BYTES}},
         ])  # fmt: skip
         self.mapping = MappingTable(
             reader,

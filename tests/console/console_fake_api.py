@@ -187,6 +187,7 @@ async def preview_import(request: Request) -> dict[str, Any]:
 
 @router.post("/v1/contacts/imports", status_code=202)
 async def start_import(store: TheStore, request: Request) -> dict[str, Any]:
+    store.lengths.append(int(request.headers.get("content-length", 0)))
     size = 0
     async for chunk in request.stream():
         size += len(chunk)

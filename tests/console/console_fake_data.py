@@ -103,6 +103,7 @@ class Store:
         self.refresh: dict[str, tuple[str, str]] = {}
         self.serial = itertools.count(1)
         self.refreshes = 0
+        self.lengths: list[int] = []  # what uploads said of their size
         self.locales: dict[str, str] = {}
         self.said_of_tries: list[str] = []  # whose tries the console said they are
         running = counts(total=5000, queued=1850, dispatching=24, accepted=130, sent=420, delivered=1310, read=1104,

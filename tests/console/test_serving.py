@@ -286,6 +286,12 @@ def test_a_download_whose_sign_in_the_api_no_longer_takes_leads_to_sign_in(conso
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?ended=1")
 
 
+def test_the_api_is_told_the_size_of_an_upload(console: Serving) -> None:
+    console.signed_in().post("/files/imports", files={"file": ("people.csv", b"a" * 100_000)})
+
+    assert console.store.lengths[-1] > 100_000
+
+
 def test_an_upload_passes_through_and_one_too_big_is_refused(console: Serving) -> None:
     browser = console.signed_in()
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from console.settings import ConsoleSettings, ConsoleSettingsError, console_settings
+from console.views.import_wizard import ImportWizard
+from engine.contacts.imports.service import MAX_BYTES
+from tests.console.console_setup import make_tab
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 PRODUCTION = {
@@ -52,3 +55,11 @@ def test_what_is_secure_follows_the_address_of_browsers_and_else_the_request() -
         True,
         True,
     ]
+
+
+def test_one_figure_limits_a_file_in_the_wizard_in_the_console_and_in_the_api() -> None:
+    wizard = ImportWizard(make_tab())
+
+    [field] = wizard.file.fields
+
+    assert field["upload"]["max_bytes"] == ConsoleSettings().upload_limit == MAX_BYTES
