@@ -5,11 +5,10 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
 
 from engine.core.bootstrap import DatabaseUrls, RolePasswords, bootstrap_database, database_urls
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, project_root, settings
@@ -31,14 +30,14 @@ def migrate() -> None:
 
 
 def revisions() -> Revisions:
-    """The schema's revision and the newest one."""
+    """The schema's revision and the newest one; asked as the app role, which every process has the address of."""
     wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
-    url = settings().database_owner_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    engine.dispose()
-    return Revisions(present=present, wanted=wanted)
+    with psycopg.connect(settings().database_url, connect_timeout=5) as connection:
+        try:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            row = None  # nothing was migrated yet, or not as far as this role may look
+    return Revisions(present=row[0] if row else None, wanted=wanted)
 
 
 def _alembic() -> Config:

@@ -12,7 +12,6 @@ from pathlib import Path
 import psycopg
 import redis
 from packaging.markers import Marker
-from sqlalchemy.exc import OperationalError
 
 from engine.cli.database import revisions
 from engine.cli.programs import doors
@@ -133,8 +132,8 @@ def _database(given: Settings) -> Iterator[Finding]:
 def _schema(_given: Settings) -> Iterator[Finding]:
     try:
         found = revisions()
-    except OperationalError as error:
-        yield Finding("schema", False, _first_line(error.orig or error))
+    except psycopg.OperationalError as error:
+        yield Finding("schema", False, _first_line(error))
         return
     if found.present == found.wanted:
         yield Finding("schema", True, f"revision {found.present}")

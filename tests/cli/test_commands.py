@@ -5,7 +5,7 @@ from engine.cli.app import app, sentence_of
 from engine.cli.doctor import examine
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
-from engine.core.settings import DATABASE_VARIABLES
+from engine.core.settings import DATABASE_VARIABLES, settings
 
 
 @pytest.fixture
@@ -82,6 +82,19 @@ def test_a_bootstrap_without_an_address_says_what_to_do(runner: CliRunner) -> No
 
     assert refused.exit_code == 2
     assert "MASTERIA_SUPERUSER_URL" in refused.stderr
+
+
+def test_the_doctor_reads_the_schema_without_the_owners_address(
+    database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(DATABASE_VARIABLES[2])
+    settings.cache_clear()
+
+    [schema] = [finding for finding in examine() if finding.subject == "schema"]
+    settings.cache_clear()
+
+    assert schema.ok
+    assert schema.text.startswith("revision ")
 
 
 def test_the_doctor_finds_a_migrated_database_well(database: DatabaseUrls) -> None:
