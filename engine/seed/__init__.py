@@ -8,7 +8,7 @@ from engine.accounts.service import add_member, create_company, create_user
 from engine.core.clock import now
 from engine.core.db import Work
 from engine.core.ids import TenantId
-from engine.core.settings import settings
+from engine.core.settings import SettingsError, settings
 from engine.core.system import system_session
 from engine.seed.history import write_history
 from engine.seed.people import write_people
@@ -25,7 +25,12 @@ COLLEAGUES = (
 
 
 def seed_demo() -> bool:
-    """Make the demo company; False when its owner is there already. Safe to repeat after being interrupted."""
+    """Make the demo company; False when its owner is there already. Safe to repeat after being interrupted.
+
+    SettingsError in production: its people would sign in with an empty password.
+    """
+    if settings().is_production:
+        raise SettingsError("Production has no demo company: nothing was changed.")
     with system_session() as session:
         if find_user(session, OWNER) is not None:
             return False

@@ -1,11 +1,12 @@
 import pytest
 from typer.testing import CliRunner
 
+from engine import seed
 from engine.cli.app import app, sentence_of
 from engine.cli.doctor import examine
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
-from engine.core.settings import DATABASE_VARIABLES, settings
+from engine.core.settings import DATABASE_VARIABLES, Environment, SettingsError, settings
 
 
 @pytest.fixture
@@ -82,6 +83,19 @@ def test_a_bootstrap_without_an_address_says_what_to_do(runner: CliRunner) -> No
 
     assert refused.exit_code == 2
     assert "MASTERIA_SUPERUSER_URL" in refused.stderr
+
+
+def test_production_gets_no_demo_company(
+    runner: CliRunner, database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_production = settings().model_copy(update={"environment": Environment.PRODUCTION})
+    monkeypatch.setattr(seed, "settings", lambda: in_production)
+
+    refused = runner.invoke(app, ["seed"])
+
+    assert isinstance(refused.exception, SettingsError)
+    assert "no demo company" in sentence_of(refused.exception)
+    assert runner.invoke(app, ["company", "list"]).stdout == "No company yet.\n"
 
 
 def test_the_doctor_reads_the_schema_without_the_owners_address(
