@@ -47,3 +47,20 @@ def test_no_test_or_benchmark_looks_for_a_browser_by_itself() -> None:
     by_itself = ("/usr/bin/" + "chrom", 'which("' + "chrom", "set-up-" + "test", "MASTERIA_" + "CHROMIUM")
 
     assert [path.name for path in files if any(sign in path.read_text() for sign in by_itself)] == []
+
+
+def test_a_checkout_that_was_moved_gets_a_command_that_works_where_it_is(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder in ("scripts", "requirements"):
+        (before / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "set-up", before / "scripts")
+    (before / "requirements" / "runtime.lock").write_text("")  # no packages: the environment alone
+    set_up = [str(before / "scripts" / "set-up"), "runtime"]
+    subprocess.run(set_up, check=True, capture_output=True)
+    second = subprocess.run(set_up, check=True, capture_output=True)
+    before.rename(after)
+
+    subprocess.run([str(after / "scripts" / "set-up"), "runtime"], check=True, capture_output=True)
+
+    assert second.stderr == b""
+    assert f'"{after}/.venv/bin/python"' in (after / ".venv" / "bin" / "masteria").read_text()
