@@ -1,7 +1,7 @@
 """The console's component kit: one Python class and one .jsx of the same name for each piece of screen.
 
 Python declares small settings as params and sends data as messages; the browser draws and reports. Nothing here
-knows the engine. `gallery.py` shows every component; `console/frontend` compiles `src/` into `dist/`.
+knows the engine. `tests/console/gallery.py` shows every component; `console/frontend` compiles `src/` into `dist/`.
 """
 
 from console.components.audience_picker import AudiencePicker
@@ -9,7 +9,6 @@ from console.components.base import Component, Message, Reader
 from console.components.campaign_live import CampaignLive
 from console.components.details import Details
 from console.components.dialog import Dialog
-from console.components.drawer import Drawer
 from console.components.empty_state import EmptyState
 from console.components.form import Form
 from console.components.funnel import Funnel
@@ -22,10 +21,8 @@ from console.components.notice import Notice
 from console.components.page import Page, Slot
 from console.components.progress_bar import ProgressBar
 from console.components.shell import Shell
-from console.components.state_bar import StateBar
 from console.components.stepper import Stepper
 from console.components.template_editor import TemplateEditor
-from console.components.timeline import Timeline
 from console.components.variable_mapper import VariableMapper
 
 __all__ = [
@@ -34,7 +31,6 @@ __all__ = [
     "Component",
     "Details",
     "Dialog",
-    "Drawer",
     "EmptyState",
     "Form",
     "Funnel",
@@ -51,9 +47,7 @@ __all__ = [
     "Reader",
     "Shell",
     "Slot",
-    "StateBar",
     "Stepper",
     "TemplateEditor",
-    "Timeline",
     "VariableMapper",
 ]

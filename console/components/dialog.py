@@ -1,4 +1,4 @@
-"""A dialog over the page."""
+"""A window over the page: a dialog in the middle, or a drawer at its side."""
 
 from typing import ClassVar
 
@@ -12,13 +12,14 @@ from console.i18n import N_
 class Dialog(Component):
     """A modal window around other components (a Form, a table). Focus stays inside; Esc closes it.
 
-    Put it anywhere in a page: closed it takes no room. Event: `closed {}`.
+    With `side` it is a drawer: at the right edge and as high as the window; from below on a phone. Put it anywhere in a page: closed it takes no room. Event: `closed {}`.
     """
 
     LABELS: ClassVar = {"close": N_("Close")}
 
     content = Children(doc="What it holds, one below the other.")
     open = param.Boolean(default=False, doc="Whether it is on screen, both ways.")
+    side = param.Boolean(default=False, doc="At the right edge instead of in the middle.")
     title = param.String(default="")
     text = param.String(default="", doc="A sentence under the title.")
     size: "param.Selector[str]" = param.Selector(

@@ -1,6 +1,6 @@
 """A form drawn from a list of fields."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import param
@@ -106,7 +106,3 @@ class Form(Component):
     def send_file(self, name: str, url: str, extra: Mapping[str, str] | None = None) -> None:
         """Send the file chosen in a field, whole, to this address, with these text parts before it."""
         self._tell("send_file", name=name, url=url, extra=dict(extra or {}))
-
-    def show_options(self, name: str, options: Sequence[Mapping[str, object]]) -> None:
-        """Give a field new options (or suggestions)."""
-        self._tell("field_options", name=name, options=[dict(option) for option in options])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from console.components import Details, Drawer, Form, Message
+from console.components import Details, Dialog, Form, Message
 from console.i18n import N_
 from console.tab import Tab
 from console.views.base import field_errors, plain, values_of
@@ -32,7 +32,7 @@ class ContactDrawer:
         self.fields: Sequence[str] = ()
         self.form = Form(tab.reader, guard=True, buttons=self._writes)
         self.known = Details(tab.reader, margin=(22, 0, 0, 0))
-        self.drawer = Drawer(tab.reader, content=[self.form, self.known], size="medium")
+        self.drawer = Dialog(tab.reader, content=[self.form, self.known], side=True)
         tab.on(self.form, "submit", self._save)
         tab.on(self.form, "cancel", self._leave)
         tab.on(self.form, "action", self._form_action)

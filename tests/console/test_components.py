@@ -48,6 +48,13 @@ def test_each_class_has_a_source_of_the_same_name() -> None:
     assert {kind.__name__ for kind in CLASSES} == sources
 
 
+def test_every_component_is_on_some_screen() -> None:
+    screens = [*(KIT.parent / "views").glob("*.py"), KIT.parent / "app.py"]
+    used = {word for path in screens for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+
+    assert {kind.__name__ for kind in CLASSES} - used == set()
+
+
 def test_the_reader_s_words_fill_every_label() -> None:
     kpis = KpiCards(Reader(translate=str.upper, locale="pt-BR", time_zone="America/Sao_Paulo"))
 

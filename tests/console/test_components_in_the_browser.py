@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
 
-from console.components import gallery_samples as data
+from tests.console import gallery_samples as data
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -25,7 +25,7 @@ def gallery() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "console.components.gallery", str(port)])
+    process = subprocess.Popen([sys.executable, "-m", "tests.console.gallery", str(port)])
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
     while True:
@@ -305,6 +305,18 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
 
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Dialog")).to_be_focused()
+
+
+def test_a_dialog_at_the_side_is_as_high_as_the_window(page: Page) -> None:
+    page.goto("/console/form")
+
+    page.get_by_role("button", name="Drawer").click()
+    expect(page.locator("dialog")).to_contain_text("Ana Souza")
+    page.wait_for_timeout(400)  # it slides in
+
+    box = page.locator("dialog").bounding_box()
+    assert box is not None
+    assert (box["x"] + box["width"], box["height"]) == (1440, 900)
 
 
 def test_the_audience_says_who_is_left_out(page: Page) -> None:

@@ -6,11 +6,11 @@ const WIDTHS = {small: 440, medium: 600, large: 880}
 function Dialog({model}) {
   const {send} = useKit()
   const [open, setOpen] = model.useState("open")
-  const title = useParam(model, "title"), text = useParam(model, "text"), size = useParam(model, "size"), closable = useParam(model, "closable")
+  const title = useParam(model, "title"), text = useParam(model, "text"), size = useParam(model, "size"), closable = useParam(model, "closable"), side = useParam(model, "side")
   const content = model.get_child("content")
   const close = () => { setOpen(false); send("closed") }
   if (!open) return null
-  return <div className="k"><Modal title={title} text={text} size={WIDTHS[size]} closable={closable} onClose={close}>{content}</Modal></div>
+  return <div className="k"><Modal title={title} text={text} size={WIDTHS[size]} closable={closable} side={side} onClose={close}>{content}</Modal></div>
 }
 
 export const render = component(Dialog)

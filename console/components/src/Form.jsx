@@ -28,17 +28,16 @@ function Part({field, ...rest}) {
 
 /** Values, errors and what is under way, and how messages change them. */
 function useForm() {
-  const [state, set] = React.useState({values: null, errors: {}, text: "", busy: false, dirty: false, failed: null, options: {}})
+  const [state, set] = React.useState({values: null, errors: {}, text: "", busy: false, dirty: false, failed: null})
   const latest = React.useRef(state)
   latest.current = state
   const patch = change => set(s => ({...s, ...(typeof change === "function" ? change(s) : change)}))
   useMessages({
-    values: m => set({values: m.values, errors: {}, text: "", busy: false, dirty: false, failed: null, options: {}}),
+    values: m => set({values: m.values, errors: {}, text: "", busy: false, dirty: false, failed: null}),
     set: m => patch(s => ({values: {...s.values, ...m.values}, dirty: true})),
     errors: m => patch({errors: m.errors, text: m.text, busy: false, focus: true}),
     busy: m => patch({busy: m.busy}),
     saved: () => patch({busy: false, dirty: false, errors: {}, text: ""}),
-    field_options: m => patch(s => ({options: {...s.options, [m.name]: m.options}})),
     error: m => patch({failed: m}),
     wait: () => patch({values: null}),
   })
@@ -53,7 +52,7 @@ function Form({model}) {
   const {t, send} = useKit()
   const fields = useParam(model, "fields"), actions = useParam(model, "actions"), buttons = useParam(model, "buttons"), cancellable = useParam(model, "cancellable")
   const submitLabel = useParam(model, "submit_label"), cancelLabel = useParam(model, "cancel_label"), guard = useParam(model, "guard"), danger = useParam(model, "danger")
-  const [{values, errors, text, busy, dirty, failed, focus, options}, patch, latest] = useForm(), box = React.useRef(null), id = useKey("form"), isPhone = useMedia(phone)
+  const [{values, errors, text, busy, dirty, failed, focus}, patch, latest] = useForm(), box = React.useRef(null), id = useKey("form"), isPhone = useMedia(phone)
   React.useEffect(() => {
     if (!focus) return
     const wrong = box.current?.querySelector("[aria-invalid=true]")
@@ -87,7 +86,7 @@ function Form({model}) {
   const wrong = Object.values(errors).filter(Boolean).length
   return <form ref={box} className="k" noValidate onSubmit={submit} aria-busy={busy}>
     {(text || wrong > 1) && <p className="note all" data-tone="danger" role="alert"><Icon name="AlertCircle" size={15}/><span>{text || t("errors", {n: wrong})}</span></p>}
-    <div className="fds">{asked.map((f, i) => <Part key={f.name ?? "part" + i} id={`${id}-${f.name ?? i}`} field={options[f.name] ? {...f, options: options[f.name], suggestions: options[f.name]} : f} value={values[f.name]} error={errors[f.name]} onChange={v => change(f, v)}/>)}</div>
+    <div className="fds">{asked.map((f, i) => <Part key={f.name ?? "part" + i} id={`${id}-${f.name ?? i}`} field={f} value={values[f.name]} error={errors[f.name]} onChange={v => change(f, v)}/>)}</div>
     {buttons && <div className="foot">{actions.map(a => <Button key={a.key} kind={a.kind} icon={a.icon} label={a.label} onClick={() => send("action", {key: a.key, values})}/>)}<span className="grow"/>
       {cancellable && <Button label={cancelLabel || t("cancel")} onClick={() => { patch({dirty: false}); send("cancel") }}/>}
       <button type="submit" className={"btn " + (danger ? "danger" : "primary")} disabled={busy}>{busy && <Icon name="LoaderCircle" className="spin"/>}{submitLabel || t("submit")}</button></div>}

@@ -1,4 +1,4 @@
-"""Every component with made-up data, in each of its states: `python -m console.components.gallery [port]`.
+"""Every component with made-up data, in each of its states: `python -m tests.console.gallery [port]`.
 
 Open `/console?lang=pt-BR` for Portuguese. The buttons of the palette (Ctrl-K) play what a server would send.
 """
@@ -16,10 +16,10 @@ from panel.io.asgi import PanelASGI, build_asgi_app
 from panel.viewable import Viewable
 
 from console import components as kit
-from console.components import gallery_samples as data
 from console.i18n import Words
 from console.rendering import STATIC_DIR, static, tab_template
 from console.theme import bokeh_theme, series
+from tests.console import gallery_samples as data
 
 ROOT = "/console"
 PAGES = (
@@ -103,20 +103,18 @@ class Gallery:
         )
 
     def overview(self) -> Viewable:
-        """Figures, a chart, funnel, map, timeline."""
+        """Figures, a chart, funnel, map."""
         r = self.reader
-        kpis, funnel, heat, line = kit.KpiCards(r, count=5), kit.Funnel(r), kit.Heatmap(r), kit.Timeline(r)
+        kpis, funnel, heat = kit.KpiCards(r, count=5), kit.Funnel(r), kit.Heatmap(r)
         kpis.draw(data.KPIS)
         funnel.draw(data.FUNNEL)
         heat.draw(data.CELLS, measure="Messages received")
-        line.draw(data.TIMELINE)
         return kit.Page.of(
             r,
             kit.Slot(kpis),
             kit.Slot(chart(dark=self.shell.dark), card=True, title="Messages over time", text="Per day"),
             kit.Slot(funnel, span=5, card=True, title="Funnel"),
             kit.Slot(heat, span=7, card=True, title="When people write"),
-            kit.Slot(line, span=12, card=True, title="Activity"),
             tabs=[{"key": k, "label": k} for k in ("Today", "7 days", "30 days", "90 days")],
             tab="7 days",
         )
@@ -213,20 +211,14 @@ class Gallery:
     def import_(self) -> Viewable:
         """Bringing contacts in."""
         r = self.reader
-        table, bar, parts = (
-            kit.MappingTable(r, targets=data.TARGETS, fields=["cidade", "aniversario"]),
-            kit.ProgressBar(r),
-            kit.StateBar(r),
-        )
+        table = kit.MappingTable(r, targets=data.TARGETS, fields=["cidade", "aniversario"])
+        bar = kit.ProgressBar(r)
         table.draw(data.IMPORT_COLUMNS, rows=200)
         bar.draw(0.42, label="clientes.csv", detail="42,000 of 100,000 rows", tone="accent")
-        parts.draw([{"key": k, "label": k.capitalize(), "value": v, "tone": t} for k, v, t in
-                    (("created", 39000, "success"), ("updated", 2600, "info"), ("rejected", 400, "danger"))])  # fmt: skip
         return kit.Page.of(
             r,
             kit.Slot(table),
-            kit.Slot(bar, span=6, card=True, title="Progress"),
-            kit.Slot(parts, span=6, card=True, title="Rows"),
+            kit.Slot(bar, card=True, title="Progress"),
             title="Import contacts",
         )
 
@@ -248,9 +240,9 @@ class Gallery:
         for one in (inner, other):
             one.draw({})
         dialog = kit.Dialog(r, content=[inner], title="New contact", text="They can be written to at once.")
-        drawer = kit.Drawer(r, content=[other], title="Ana Souza", text="+55 11 98765-4321")
+        drawer = kit.Dialog(r, side=True, content=[other], title="Ana Souza", text="+55 11 98765-4321")
 
-        def close(window: kit.Dialog | kit.Drawer) -> None:
+        def close(window: kit.Dialog) -> None:
             window.open = False
 
         def save(_: kit.Message) -> None:

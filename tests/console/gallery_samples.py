@@ -64,13 +64,6 @@ CELLS = [
      for h in range(24)] for d in range(7)
 ]  # fmt: skip
 
-TIMELINE: list[Row] = [
-    {"id": "3", "at": iso(NOW - timedelta(minutes=4)), "title": "Paused by Dana Kern", "tone": "warning", "icon": "Pause"},
-    {"id": "2", "at": iso(NOW - timedelta(minutes=22)), "title": "Started", "text": "4,812 recipients, 188 left out",
-     "tone": "info", "icon": "Play"},
-    {"id": "1", "at": iso(NOW - timedelta(days=2)), "title": "Created by Dana Kern", "icon": "Pencil"},
-]  # fmt: skip
-
 COLUMNS: list[Row] = [
     {"key": "name", "label": "Campaign", "kind": "strong", "sub": "template", "sortable": True, "phone": "title"},
     {"key": "status", "label": "Status", "kind": "badge", "tones": STATUS_TONES, "words": STATUS_WORDS,
