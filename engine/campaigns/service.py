@@ -100,6 +100,8 @@ def change_campaign(session: Session, campaign_id: UUID, changes: Mapping[str, A
     """Change what a draft or scheduled campaign is; keys are the fields of `Plan`."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, EDITABLE)
+    if campaign.status == CampaignStatus.SCHEDULED and "scheduled_at" in changes:
+        _still_ahead(changes["scheduled_at"])
     present = Plan(
         campaign.name,
         campaign.channel_id,
@@ -315,6 +317,16 @@ def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
     campaign.audience, campaign.variables = dict(plan.audience), dict(plan.variables)
     campaign.scheduled_at = plan.scheduled_at
     campaign.revision += 1
+
+
+def _still_ahead(moment: datetime | None) -> None:
+    """Invalid unless a scheduled campaign keeps a time to begin at: without one it would wait for ever."""
+    if moment is None:
+        raise Invalid.field(
+            "scheduled_at", "no_time", "This campaign is scheduled. Choose when it starts, or cancel it."
+        )
+    if moment <= now():
+        raise Invalid.field("scheduled_at", "past_time", "This time has passed. Choose a later one.")
 
 
 def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str, Any]]:

@@ -1,6 +1,6 @@
 """Campaigns over a real database: what each verb does, who is left out, and counts that always add up."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -314,6 +314,39 @@ def test_a_scheduled_campaign_begins_in_its_time(shop: Shop) -> None:
 
     assert early == "scheduled"
     assert look(shop, campaign_id)[0] == "running"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"), [(None, "no_time"), (now() - timedelta(minutes=1), "past_time")], ids=["none", "past"]
+)
+def test_a_scheduled_campaign_keeps_a_time_to_begin_at(
+    shop: Shop, wanted: datetime | None, code: str
+) -> None:
+    planned = now() + timedelta(hours=2)
+    campaign_id = make(shop, scheduled_at=planned)
+    with shop.work.session() as session:
+        service.start(session, campaign_id)
+
+    with shop.work.session() as session, pytest.raises(Invalid) as refusal:
+        service.change_campaign(session, campaign_id, {"scheduled_at": wanted})
+
+    assert [problem.code for problem in refusal.value.fields] == [code]
+    with shop.work.session() as session:
+        assert queries.get_campaign(session, campaign_id).scheduled_at == planned
+
+
+def test_a_scheduled_campaign_may_begin_at_another_time(shop: Shop) -> None:
+    campaign_id = make(shop, scheduled_at=now() + timedelta(hours=2))
+    later = now() + timedelta(hours=3)
+    with shop.work.session() as session:
+        service.start(session, campaign_id)
+
+    with shop.work.session() as session:
+        service.change_campaign(session, campaign_id, {"scheduled_at": later, "name": "Ano novo"})
+
+    with shop.work.session() as session:
+        campaign = queries.get_campaign(session, campaign_id)
+    assert (campaign.status, campaign.scheduled_at) == ("scheduled", later)
 
 
 def test_a_start_that_was_missed_by_hours_waits_for_a_person(shop: Shop) -> None:
