@@ -1,19 +1,19 @@
 """The overview: figures that matter, their course, the funnel and the hours people write."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 from panel.viewable import Viewable
 
 from console.components import Funnel, Heatmap, KpiCards, Message, Notice, Page, Slot
-from console.frames import LiveFrame
 from console.i18n import N_
 from console.tab import in_document
 from console.views.base import Soon, View, plain
 from console.views.charts import VolumeChart
 from engine.client import Fact, FactKind
-from engine.client.answers import Kpi, Overview
+from engine.client.answers import Bucket, Kpi, Overview
 
 PERIODS = {"today": N_("Today"), "7d": N_("7 days"), "30d": N_("30 days"), "90d": N_("90 days")}
 KPIS = {
@@ -29,34 +29,56 @@ STEPS = {
     "read": N_("Read"),
     "replied": N_("Replied"),
 }
-FIGURES = ("sent", "delivered", "read", "failed", "received", "replied")
+# What the facts count, and which figure of the screen that moves.
+FIGURES = {
+    "accepted": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "failed": "failed",
+    "received": "received",
+    "replied": "replied",
+}
+BUCKET = timedelta(minutes=15)
 # Between two fetches the figures that are plain sums move by themselves, from the facts.
 FETCH_SECONDS = 4.0
 
 
 class ActivityTally:
-    """What the 15-minute buckets told since the last fetch: how much each figure grew."""
+    """What the quarter-hours told since the last fetch: how much each figure grew, nothing counted twice."""
 
     def __init__(self) -> None:
-        self._buckets = LiveFrame(key="bucket")
+        self._seen: dict[tuple[datetime, str], Bucket] = {}
+        self._begin = self._end = datetime.max.replace(tzinfo=UTC)
+
+    def start(self, overview: Overview) -> None:
+        """Begins anew from what a fetch saw."""
+        self._begin, self._end = (datetime.fromisoformat(overview.period[end]) for end in ("from", "to"))
+        self._seen = {(bucket.at, bucket.channel_id): bucket for bucket in overview.recent}
 
     def take(self, facts: Sequence[Fact]) -> Counter[str]:
-        """The growth these facts tell; a bucket heard of for the first time only sets its mark."""
+        """The growth these facts tell, within the period of the fetch."""
         growth: Counter[str] = Counter()
-        rows = [
-            {**bucket, "bucket": f"{bucket.get('at')}/{bucket.get('channel_id')}"}
-            for fact in facts
-            for bucket in fact.items
-        ]
-        for row in rows:
-            before = self._buckets.row(row["bucket"])
-            if before is None:
-                self._buckets.add([row])
-                continue
-            self._buckets.apply([row])
-            after = self._buckets.row(row["bucket"]) or before
-            growth.update({name: int(after.get(name, 0)) - int(before.get(name, 0)) for name in FIGURES})
-        return Counter({name: n for name, n in growth.items() if n})
+        for fact in facts:
+            for told in fact.items:
+                growth.update(self._grown(told))
+        return Counter({figure: n for figure, n in growth.items() if n})
+
+    def _grown(self, told: Mapping[str, Any]) -> dict[str, int]:
+        now = Bucket(
+            datetime.fromisoformat(told["at"]),
+            str(told["channel_id"]),
+            {measure: int(told.get(measure, 0)) for measure in FIGURES},
+            int(told["revision"]),
+        )
+        key = (now.at, now.channel_id)
+        before = self._seen.get(key)
+        if now.at < self._begin or (before is not None and before.revision >= now.revision):
+            return {}
+        self._seen[key] = now
+        if before is None and now.at + BUCKET <= self._end:
+            return {}  # a quarter-hour gone by when we fetched: how much of it the figures hold, nobody said
+        known = before.measures if before else {}
+        return {figure: now.measures[measure] - known.get(measure, 0) for measure, figure in FIGURES.items()}
 
 
 class OverviewPage(View):
@@ -133,6 +155,7 @@ class OverviewPage(View):
 
     def _draw(self, overview: Overview) -> None:
         words = self.words
+        self._tally.start(overview)
         self._cards = {kpi.key: kpi.value or 0 for kpi in overview.kpis}
         self.kpis.draw([self._card(kpi) for kpi in overview.kpis if kpi.key in KPIS])
         self.funnel.draw(

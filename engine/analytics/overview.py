@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -16,6 +17,8 @@ from sqlalchemy.orm import Session
 from engine.core.db import run
 
 SPARKS = 24
+# Facts about quarter-hours older than this come so rarely that a screen may wait for its next fetch.
+RECENT = timedelta(hours=1)
 
 
 class Period(StrEnum):
@@ -68,8 +71,21 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A quarter-hour of a channel as these figures saw it, and its revision, as `activity.changed` tells them."""
+
+    at: datetime
+    channel_id: UUID
+    measures: Mapping[str, int]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
-    """All that the overview shows; `heatmap` is 7 days (Monday first) by 24 hours of received messages."""
+    """All that the overview shows; `heatmap` is 7 days (Monday first) by 24 hours of received messages.
+
+    `recent` is what a screen that adds facts to these figures needs to count nothing twice.
+    """
 
     span: Span
     time_zone: str
@@ -78,6 +94,7 @@ class Overview:
     points: Sequence[Point]
     funnel: Sequence[tuple[str, int]]
     heatmap: Sequence[Sequence[int]]
+    recent: Sequence[Bucket]
     revision: int
 
 
@@ -92,6 +109,7 @@ def overview(session: Session, period: Period, *, moment: datetime, time_zone: s
     """The overview of a period that ends now."""
     zone = ZoneInfo(time_zone)
     span = span_of(period, moment, zone)
+    recent = _recent(session, span)
     step = "hour" if period in HOURLY else "day"
     points = _course(session, span, step, time_zone)
     sums = _sum(points)
@@ -104,6 +122,7 @@ def overview(session: Session, period: Period, *, moment: datetime, time_zone: s
         points=points,
         funnel=[(key, sums[key]) for key in FUNNEL],
         heatmap=_heatmap(session, span, time_zone),
+        recent=recent,
         revision=sum(sums.values()),
     )
 
@@ -176,6 +195,18 @@ def _grouped(points: Sequence[Point]) -> list[Counter[str]]:
     """The points in at most `SPARKS` groups of neighbours, for the small curves."""
     size = max(-(-len(points) // SPARKS), 1)
     return [_sum(points[start : start + size]) for start in range(0, len(points), size)]
+
+
+def _recent(session: Session, span: Span) -> list[Bucket]:
+    """The newest quarter-hours. Counters only grow, so their sum serves as the revision, as in the facts."""
+    rows = run(
+        session,
+        """select bucket, channel_id, jsonb_object_agg(measure, n) as measures, sum(n)::bigint as revision
+           from activity where bucket >= %(begin)s and bucket < %(end)s group by 1, 2 order by 1, 2""",
+        begin=max(span.begin, span.end - RECENT),
+        end=span.end,
+    )
+    return [Bucket(row.bucket, row.channel_id, row.measures, row.revision) for row in rows]
 
 
 def _heatmap(session: Session, span: Span, time_zone: str) -> list[list[int]]:

@@ -84,6 +84,16 @@ def test_busy_hours_are_by_weekday_and_hour_of_the_company(tenant_id: TenantId) 
     assert sum(map(sum, cells)) == 7
 
 
+def test_the_newest_quarter_hours_come_with_what_was_seen_of_them(tenant_id: TenantId) -> None:
+    happened(tenant_id, NOON - timedelta(minutes=5), accepted=12, read=3)
+    happened(tenant_id, NOON - timedelta(hours=2), accepted=7)
+
+    [recent] = look(tenant_id).recent
+
+    assert recent.at == NOON - timedelta(minutes=15)
+    assert (recent.measures, recent.revision) == ({"accepted": 12, "read": 3}, 15)
+
+
 def test_the_period_before_a_day_of_the_clock_change_is_as_long() -> None:
     zone = ZoneInfo("America/New_York")
     moment = datetime(2026, 11, 1, 20, 0, tzinfo=zone)

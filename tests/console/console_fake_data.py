@@ -35,6 +35,9 @@ COUNTS = [
 ]
 
 
+CHANNEL = str(UUID(int=10))
+
+
 def iso(moment: datetime) -> str:
     """An instant as the API writes it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -203,4 +206,5 @@ def overview_of(days: int) -> dict[str, Any]:
         "timeseries": {"step": "hour" if hourly else "day", "points": points},
         "funnel": [{"key": key, "value": value} for key, value in funnel],
         "heatmap": {"measure": "received", "cells": cells}, "revision": 1,
+        "recent": [{"at": iso(NOW), "channel_id": CHANNEL, "measures": {"accepted": 10, "read": 2}, "revision": 12}],
     }  # fmt: skip

@@ -19,7 +19,7 @@ from console.views.imports import ImportList, ImportPage
 from console.views.overview import OverviewPage
 from console.views.template_editor import TemplatePage
 from console.views.templates import TemplateList
-from tests.console.console_fake_data import Store, counts
+from tests.console.console_fake_data import CHANNEL, Store, counts
 from tests.console.console_setup import Ear, ask, asked_paths, confirming, enter, fact, make_tab, say
 
 KIT = Path(components.__file__).parent
@@ -194,15 +194,31 @@ def test_activity_moves_the_sums_at_once_and_twice_told_counts_once() -> None:
     enter(view)
     before = next(card["value"] for card in kpis.last("items")["items"] if card["key"] == "sent")
 
-    def bucket(sent: int, revision: int) -> dict[str, object]:
-        return {"at": "2026-11-23T15:00:00Z", "channel_id": "c", "sent": sent, "revision": revision}
+    def bucket(accepted: int, revision: int, at: str = "2026-11-23T15:00:00+00:00") -> dict[str, object]:
+        return {"at": at, "channel_id": CHANNEL, "accepted": accepted, "read": 2, "revision": revision}
 
-    view.take([fact("activity.changed", {"buckets": [bucket(10, 1)]})])
-    view.take([fact("activity.changed", {"buckets": [bucket(25, 2)]})])
-    view.take([fact("activity.changed", {"buckets": [bucket(25, 2)]})])
+    told = [bucket(10, 12), bucket(25, 27), bucket(25, 27), bucket(4, 6, "2026-11-23T15:15:00+00:00")]
+    view.take([fact("activity.changed", {"buckets": [one]}) for one in told])
 
     moved = [message["fields"]["value"] for message in kpis.of("patch") if message["key"] == "sent"]
-    assert moved == [before + 15]
+    assert moved == [before + 15 + 4]
+
+
+def test_activity_from_before_the_period_moves_nothing() -> None:
+    view = OverviewPage(make_tab())
+    kpis = Ear(view.kpis)
+    enter(view)
+
+    for revision in (5, 9):
+        old = {
+            "at": "2026-09-01T15:00:00+00:00",
+            "channel_id": CHANNEL,
+            "accepted": revision,
+            "revision": revision,
+        }
+        view.take([fact("activity.changed", {"buckets": [old]})])
+
+    assert kpis.of("patch") == []
 
 
 def test_a_failing_api_shows_in_the_cards_with_a_way_to_try_again() -> None:

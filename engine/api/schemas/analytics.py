@@ -1,6 +1,7 @@
 """Answers of the analytics."""
 
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -49,6 +50,15 @@ class HeatmapAnswer(BaseModel):
     cells: list[list[int]]
 
 
+class BucketAnswer(BaseModel):
+    """A quarter-hour of a channel as these figures saw it; `activity.changed` tells its newer revisions."""
+
+    at: datetime
+    channel_id: UUID
+    measures: dict[str, int]
+    revision: int
+
+
 class OverviewAnswer(BaseModel):
     """All that the overview shows."""
 
@@ -57,6 +67,7 @@ class OverviewAnswer(BaseModel):
     timeseries: TimeseriesAnswer
     funnel: list[FunnelStep]
     heatmap: HeatmapAnswer
+    recent: list[BucketAnswer]
     revision: int
 
     @classmethod
@@ -90,5 +101,11 @@ class OverviewAnswer(BaseModel):
             ),
             funnel=[FunnelStep(key=key, value=value) for key, value in seen.funnel],
             heatmap=HeatmapAnswer(measure="received", cells=[list(row) for row in seen.heatmap]),
+            recent=[
+                BucketAnswer(
+                    at=one.at, channel_id=one.channel_id, measures=dict(one.measures), revision=one.revision
+                )
+                for one in seen.recent
+            ],
             revision=seen.revision,
         )

@@ -34,12 +34,13 @@ from engine.client.answers.contacts import (
     TagCount,
 )
 from engine.client.answers.conversations import Conversation, LastMessage, Media, Message, Person
-from engine.client.answers.figures import FunnelStep, Heatmap, Kpi, Overview, Series, SeriesPoint
+from engine.client.answers.figures import Bucket, FunnelStep, Heatmap, Kpi, Overview, Series, SeriesPoint
 from engine.client.answers.page import Page, Reason
 
 __all__ = [
     "AudienceCount",
     "AudienceSample",
+    "Bucket",
     "Campaign",
     "Channel",
     "Company",

@@ -53,6 +53,16 @@ class Heatmap:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A quarter-hour of a channel as the figures saw it; `activity.changed` tells its newer revisions."""
+
+    at: datetime
+    channel_id: str
+    measures: dict[str, int] = field(default_factory=dict)
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The company's figures for one period."""
 
@@ -61,4 +71,5 @@ class Overview:
     funnel: tuple[FunnelStep, ...] = ()
     heatmap: Heatmap = field(default_factory=Heatmap)
     period: dict[str, Any] = field(default_factory=dict)
+    recent: tuple[Bucket, ...] = ()
     revision: int = 0
