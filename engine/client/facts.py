@@ -16,6 +16,7 @@ class FactKind(StrEnum):
     """The kinds of facts told to screens."""
 
     CAMPAIGN_CHANGED = "campaign.changed"
+    CAMPAIGN_DELETED = "campaign.deleted"
     IMPORT_CHANGED = "import.changed"
     CONTACT_CHANGED = "contact.changed"
     CONTACTS_CHANGED = "contacts.changed"
