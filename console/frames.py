@@ -61,7 +61,7 @@ class LiveFrame:
     """Rows by key, in the order the snapshot gave them; `frame` is the pandas view of them.
 
     A row that was never in a snapshot is kept back, not shown: a fact may carry only the cells that move.
-    `strangers` names such rows, for a view that wants to fetch them.
+    `strangers` names such rows heard of since the last snapshot, for a view that wants to fetch them.
     """
 
     def __init__(self, *, key: str = "id", revision: str = "revision") -> None:
@@ -69,6 +69,7 @@ class LiveFrame:
         self._revision = revision
         self._rows: dict[str, _Held] = {}
         self._order: list[str] = []
+        self._strangers: dict[str, None] = {}
         self._frame: pd.DataFrame | None = None
         self._lock = RLock()  # facts come on the loop, questions from worker threads
 
@@ -88,6 +89,8 @@ class LiveFrame:
             for key in set(self._order) - set(order):
                 self._rows[key].listed = False
             self._order = list(dict.fromkeys(order))
+            self._strangers.clear()
+            self._forget()
             return self._settle(before, self._order)
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> Changes:
@@ -115,7 +118,10 @@ class LiveFrame:
             told = [(str(fact[self._key]), fact) for fact in facts]
             before = self._shown(key for key, _ in told)
             for key, fact in told:
-                self._rows.setdefault(key, _Held()).hear(fact, self._revision_of(fact))
+                held = self._rows.setdefault(key, _Held())
+                held.hear(fact, self._revision_of(fact))
+                if not held.listed and not held.gone:
+                    self._strangers[key] = None
             if any(self._rows[key].gone for key, _ in told):
                 self._order = [key for key in self._order if self._rows[key].listed]
             return self._settle(before, before)
@@ -131,6 +137,11 @@ class LiveFrame:
                 held.gone, held.listed = True, False
             self._order = [key for key in self._order if self._rows[key].listed]
             return self._settle(before, self._order)
+
+    def _forget(self) -> None:
+        """Drops rows that went off the list with nothing a later snapshot would need to be told."""
+        needed = {key: held for key, held in self._rows.items() if held.listed or held.fact_revision >= 0}
+        self._rows = needed
 
     def _shown(self, keys: Iterable[str]) -> dict[str, Row]:
         return {key: self._rows[key].row() for key in keys if key in self}
@@ -154,9 +165,9 @@ class LiveFrame:
 
     @property
     def strangers(self) -> Sequence[str]:
-        """Rows facts spoke of that no snapshot has shown."""
+        """Rows that facts spoke of since the last snapshot, and that it does not list."""
         with self._lock:
-            return [key for key, held in self._rows.items() if not held.listed and not held.gone]
+            return [key for key in self._strangers if key not in self and not self._rows[key].gone]
 
     @property
     def keys(self) -> Sequence[str]:

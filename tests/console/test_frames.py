@@ -117,3 +117,25 @@ def test_a_snapshot_without_a_row_takes_it_off_the_list() -> None:
 
     assert changes.removed == ("a",)
     assert list(frame.frame["id"]) == ["b"]
+
+
+def test_pages_seen_before_are_not_kept() -> None:
+    frame = LiveFrame()
+
+    for page in range(20):
+        frame.load([version(f"{page}-{place}", 1) for place in range(3)])
+
+    assert len(frame._rows) == 3
+
+
+def test_a_row_once_listed_is_no_stranger_until_a_fact_speaks_of_it() -> None:
+    frame = LiveFrame()
+    frame.load([version("a", 1), version("b", 1)])
+    frame.load([version("b", 1)])
+    quiet = list(frame.strangers)
+
+    frame.apply([version("a", 2)])
+    told = list(frame.strangers)
+    frame.load([version("b", 1)])
+
+    assert (quiet, told, list(frame.strangers)) == ([], ["a"], [])
