@@ -73,24 +73,23 @@ class Screens:
         else:
             shell.param.update(active=kind.key, title=words(kind.title))
         self._active = view
-        enter = partial(self._tab.start, partial(view.enter, **parts))
+        enter = partial(self._tab.start, partial(view.enter, **parts), failed=view.fail)
         if fresh:
             in_document(enter)  # its models must be with the browser before anything changes them
         else:
             enter()
 
     def take(self, facts: Sequence[Fact]) -> None:
-        """Gives every view made so far the facts it wants."""
-        # A copy: a view may be made by another thread meanwhile.
-        for view in tuple(self._views.values()):
-            wanted = [fact for fact in facts if fact.kind in view.facts]
-            if wanted:
-                view.take(wanted)
+        """Gives the view on screen the facts it wants; the others fetch afresh when they are entered."""
+        view = self._active
+        wanted = [fact for fact in facts if view is not None and fact.kind in view.facts]
+        if view is not None and wanted:
+            view.take(wanted)
 
     def resync(self) -> None:
         """Has the view on screen fetch afresh; the others do when they are entered."""
         if self._active is not None:
-            self._tab.start(self._active.resync)
+            self._tab.start(self._active.resync, failed=self._active.fail)
 
 
 def build_tab(console: Console, sign_in: SignIn, *, locale: str, dark: bool, route: str) -> Tab:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, ClassVar, cast
@@ -19,13 +19,16 @@ from engine.client.answers import Page
 
 # Facts come in bursts; the first one waits this long for its fellows.
 FIRST_PAUSE_SECONDS = 0.25
+# How often a list is asked for again, however many facts call for it.
+LIST_SECONDS = 2.0
 
 
 class View(ABC):
     """One screen. `build` makes it as a skeleton at once; data arrive by message.
 
     It is made when first visited and kept. `enter` comes with each visit, `take` with facts of the kinds it
-    names (also while another view is on screen), `resync` after facts were lost.
+    names while it is on screen (a visit fetches afresh, so the others need none), `resync` after facts were
+    lost. What either could not fetch, `fail` says.
     """
 
     key: ClassVar[str]
@@ -50,6 +53,20 @@ class View(ABC):
 
     def take(self, facts: Sequence[Fact]) -> None:  # noqa: B027 - most screens live without facts
         """Draws what changed."""
+
+    def fail(self, sentence: str) -> None:
+        """Says that the screen could not be fetched; one that waits with a skeleton says it in its place."""
+        self.tab.shell.toast(sentence, "error")
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the person looks at this screen now."""
+        return self.tab.shell.active == self.key
+
+    def lead(self, path: str) -> None:
+        """Leads on to a route, unless the person has gone elsewhere meanwhile, where they may be typing."""
+        if self.on_screen:
+            self.tab.go(path)
 
 
 class Soon:
@@ -76,6 +93,20 @@ class Soon:
             self._waiting = False
         self._ran_at = time.monotonic()
         await self._task()
+
+
+def answer_queries(tab: Tab, table: LiveTable, answer: Callable[[Query], Awaitable[None]]) -> None:
+    """Has a table's questions answered; the table itself says what failed, with a way to try again."""
+
+    def hear(message: Message) -> None:
+        query = LiveTable.query_of(message)
+
+        async def task() -> None:
+            await answer(query)
+
+        tab.start(task, failed=lambda sentence: table.fail_page(query.seq, sentence))
+
+    table.on("query", hear)
 
 
 @cache
@@ -107,6 +138,9 @@ def field_errors(error: RefusedError, names: Mapping[str, str] | None = None) ->
     return {named.get(fault.field, fault.field.rsplit(".", 1)[-1]): fault.detail for fault in error.fields}
 
 
+_UNHEARD = object()
+
+
 class TableFeed:
     """Feeds a table from a live frame: pages as they are asked for, cells as facts arrive."""
 
@@ -116,11 +150,14 @@ class TableFeed:
         self._present = present
         self._key = key
         self._shown: dict[str, Row] = {}
+        self._elsewhere: dict[str, object] = {}
 
     def answer(self, query: Query, page: Page[Any]) -> None:
         """Shows a page."""
         self.frame.load(plain_all(page.items))
         self._shown = {str(row[self._key]): self._present(row) for row in self.frame.rows()}
+        for key in self._shown:
+            self._elsewhere.pop(key, None)
         self.table.show_page(
             query.seq,
             list(self._shown.values()),
@@ -130,8 +167,8 @@ class TableFeed:
         )
 
     def take(self, rows: Iterable[Mapping[str, Any]]) -> bool:
-        """Applies facts; True where the page should be asked for again: a row that is not on screen, or a status
-        whose reason only the API can put into words.
+        """Applies facts; True where the page should be asked for again: a row elsewhere that is new or came into
+        another status, so that it may belong here, or a status whose reason only the API can put into words.
         """
         rows = [row for row in rows if row.get(self._key)]
         changes = self.frame.apply(rows)
@@ -151,7 +188,15 @@ class TableFeed:
                 patches[key] = changed
         if patches:
             self.table.patch(patches)
-        return bool(self.frame.strangers) or any("status" in cells for cells in changes.changed.values())
+        return self._may_belong_here(rows) or any("status" in cells for cells in changes.changed.values())
+
+    def _may_belong_here(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether rows that are not listed stand otherwise than when we last asked because of them."""
+        strangers = set(self.frame.strangers)
+        standing = {key: row.get("status") for row in rows if (key := str(row[self._key])) in strangers}
+        fresh = any(self._elsewhere.get(key, _UNHEARD) != status for key, status in standing.items())
+        self._elsewhere |= standing
+        return fresh
 
     def remove(self, keys: Sequence[str]) -> None:
         """Takes rows off the screen."""

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import CampaignLive, LiveTable, Message, Page, Slot
+from console.components import CampaignLive, LiveTable, Message, Page, Query, Slot
 from console.frames import LiveFrame, Row
 from console.i18n import N_
-from console.views.base import Soon, View, plain, plain_all
+from console.views.base import Soon, View, answer_queries, plain, plain_all
 from console.views.test_send import TestSend
-from engine.client import Fact, FactKind, RefusedError
+from engine.client import Fact, FactKind
 
 RECIPIENT_STATES = {
     "queued": (N_("Waiting"), "neutral"),
@@ -52,7 +52,7 @@ class CampaignPage(View):
 
     key: ClassVar = "campaign"
     title: ClassVar = N_("Campaign")
-    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED,)
+    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED)
 
     def build(self) -> Viewable:
         """Figures on top, recipients below, and the dialog of the test message."""
@@ -68,8 +68,8 @@ class CampaignPage(View):
         tab.on(self.live, "command", self._command, failed=self._command_failed)
         tab.on(self.live, "reason", self._filter_failed)
         tab.on(self.live, "state", self._filter_state)
-        tab.on(self.live, "retry", self._reload)
-        tab.on(self.table, "query", self._answer)
+        tab.on(self.live, "retry", self._reload, failed=self.fail)
+        answer_queries(tab, self.table, self._answer)
         return Page.of(
             tab.reader,
             Slot(self.live, key="live"),
@@ -118,14 +118,8 @@ class CampaignPage(View):
             self.table.reset()
         else:
             self.table.refresh()
-        try:
-            campaign = await self.tab.api.campaigns.get(self._id)
-        except RefusedError as error:
-            self.live.fail(error.detail)
-            return
-        self.frame.add([plain(campaign)])
-        self._draw()
-        await self._show_reasons()
+        await self._fetch(wanted)
+        self.tab.start(self._show_reasons)
 
     async def resync(self) -> None:
         """Fetches the same campaign again."""
@@ -134,24 +128,41 @@ class CampaignPage(View):
     async def _reload(self, _: Message) -> None:
         await self.resync()
 
+    def fail(self, sentence: str) -> None:
+        """Says it in place of the figures."""
+        self.live.fail(sentence)
+
+    async def _fetch(self, campaign_id: str) -> None:
+        campaign = await self.tab.api.campaigns.get(campaign_id)
+        self.frame.add([plain(campaign)])
+        if campaign_id == self._id:  # another one may have been opened while we waited
+            self._draw()
+
     def _draw(self) -> None:
         row = self.frame.row(self._id)
         if row is not None:
             self.live.draw(row)
-            self.tab.shell.title = str(row.get("name") or "")
+            if self.on_screen:
+                self.tab.shell.title = str(row.get("name") or "")
 
     async def _show_reasons(self) -> None:
-        row = self.frame.row(self._id) or {}
+        campaign_id = self._id
+        row = self.frame.row(campaign_id) or {}
         failures, exclusions = await asyncio.gather(
-            self.tab.api.campaigns.failures(self._id), self.tab.api.campaigns.exclusions(self._id)
+            self.tab.api.campaigns.failures(campaign_id), self.tab.api.campaigns.exclusions(campaign_id)
         )
+        if campaign_id != self._id:
+            return
         self._failed_shown = int((row.get("counts") or {}).get("failed", 0))
         self.live.show_failures(plain_all(failures))
         self.live.show_exclusions(plain_all(exclusions))
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the figures of the campaign on screen; lists follow at their own pace."""
-        changes = self.frame.apply(fact.data for fact in facts)
+        if any(fact.kind == FactKind.CAMPAIGN_DELETED and fact.data.get("id") == self._id for fact in facts):
+            self._gone()
+            return
+        changes = self.frame.apply(fact.data for fact in facts if fact.kind == FactKind.CAMPAIGN_CHANGED)
         if self._id not in changes.changed:
             return
         row = self.frame.row(self._id) or {}
@@ -161,11 +172,17 @@ class CampaignPage(View):
             if int((row.get("counts") or {}).get("failed", 0)) != self._failed_shown:
                 self._reasons.ask()
 
+    def _gone(self) -> None:
+        """Says once that the campaign was deleted, here or elsewhere, and leads back to the list."""
+        if self._id:
+            self._id = ""
+            self.tab.shell.toast(self.words(N_("The campaign was deleted.")), "success")
+            self.lead("/campaigns")
+
     async def _ask_rows(self) -> None:
         self.table.refresh()
 
-    async def _answer(self, message: Message) -> None:
-        query = LiveTable.query_of(message)
+    async def _answer(self, query: Query) -> None:
         if not self._id:
             return
         page = await self.tab.api.campaigns.recipients(
@@ -199,22 +216,20 @@ class CampaignPage(View):
             await self._duplicate()
         elif name == "delete":
             await self.tab.api.campaigns.remove(self._id)
-            self.tab.shell.toast(self.words(N_("The campaign was deleted.")), "success")
-            self.tab.go("/campaigns")
+            self._gone()
 
     async def _act(self, name: str) -> None:
+        campaign_id = self._id
         self.live.busy_command = name
-        await self.tab.api.campaigns.act(self._id, VERBS[name])
+        await self.tab.api.campaigns.act(campaign_id, VERBS[name])
         # The fact that follows moves the screen; asking once more covers one that was lost.
-        campaign = await self.tab.api.campaigns.get(self._id)
+        await self._fetch(campaign_id)
         self.live.busy_command = ""
-        self.frame.add([plain(campaign)])
-        self._draw()
 
     def _command_failed(self, sentence: str) -> None:
         self.live.busy_command = ""
         self.tab.shell.toast(sentence, "error")
-        self.tab.start(self.resync)
+        self.tab.start(self.resync, failed=self.fail)
 
     async def _duplicate(self) -> None:
         row = self.frame.row(self._id) or {}
@@ -222,4 +237,4 @@ class CampaignPage(View):
         name = self.words(N_("Copy of {name}"), name=row.get("name", ""))
         body = {key: row[key] for key in copied if row.get(key)} | {"name": name}
         copy = await self.tab.api.campaigns.create(body)
-        self.tab.go(f"/campaigns/{copy.id}/edit")
+        self.lead(f"/campaigns/{copy.id}/edit")

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import LiveTable, Message, Page, Slot
-from console.frames import Row
+from console.components import LiveTable, Message, Page, Query, Slot
+from console.frames import DELETED, Row
 from console.i18n import N_
-from console.views.base import Soon, TableFeed, View
+from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
 from engine.client import Fact, FactKind
 
 STATUSES = {
@@ -30,7 +30,6 @@ TONES = {
     "cancelled": "muted",
 }
 FILTERED = ("running", "paused", "scheduled", "draft", "completed", "cancelled")
-REFRESH_SECONDS = 2.0
 
 
 def campaign_cells(row: Row) -> Row:
@@ -54,12 +53,17 @@ def campaign_cells(row: Row) -> Row:
     }
 
 
+def campaign_row(fact: Fact) -> Row:
+    """What a fact says of a campaign, as a row of a live frame."""
+    return {**fact.data, DELETED: fact.kind == FactKind.CAMPAIGN_DELETED}
+
+
 class CampaignList(View):
     """All campaigns: search, filter by status, pause and resume from the row."""
 
     key: ClassVar = "campaigns"
     title: ClassVar = N_("Campaigns")
-    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED,)
+    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED)
 
     def build(self) -> Viewable:
         """The table."""
@@ -105,8 +109,8 @@ class CampaignList(View):
             sizing_mode="stretch_both",
         )  # fmt: skip
         self.feed = TableFeed(self.table, campaign_cells)
-        self._refresh = Soon(tab, self._ask_again, pause=REFRESH_SECONDS)
-        tab.on(self.table, "query", self._answer)
+        self._refresh = Soon(tab, self.enter, pause=LIST_SECONDS)
+        answer_queries(tab, self.table, self._answer)
         tab.on(self.table, "action", self._act)
         return Page.of(tab.reader, Slot(self.table, key="list", fill=True), sizing_mode="stretch_both")
 
@@ -114,11 +118,7 @@ class CampaignList(View):
         """Asks for the page on screen again."""
         self.table.refresh()
 
-    async def _ask_again(self) -> None:
-        self.table.refresh()
-
-    async def _answer(self, message: Message) -> None:
-        query = LiveTable.query_of(message)
+    async def _answer(self, query: Query) -> None:
         page = await self.tab.api.campaigns.list(
             status=query.filters.get("status"), search=query.search, after=query.after, limit=query.limit
         )
@@ -129,5 +129,5 @@ class CampaignList(View):
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the figures; a campaign that is not on screen may belong there."""
-        if self.feed.take(fact.data for fact in facts):
+        if self.feed.take(campaign_row(fact) for fact in facts):
             self._refresh.ask()

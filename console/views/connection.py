@@ -11,6 +11,7 @@ from console.i18n import N_
 from console.views.base import View, field_errors, plain, values_of
 from console.views.connections import ENVIRONMENTS, KINDS, QUALITIES, STATUSES
 from engine.client import Fact, FactKind, RefusedError
+from engine.client.answers import Channel
 
 CREDENTIALS = ("phone_number_id", "waba_id", "access_token", "app_secret")
 DEFAULT_RATE = 80
@@ -79,7 +80,7 @@ class NewConnection(View):
             self.form.show_errors(field_errors(error), error.detail)
             return
         self.form.saved()
-        self.tab.go(f"/connections/{channel.id}")
+        self.lead(f"/connections/{channel.id}")
 
     async def _leave(self, _: Message) -> None:
         self.tab.go("/connections")
@@ -119,19 +120,24 @@ class ConnectionPage(View):
         self.tab.on(self.notice, "action", self._act)
         self.tab.on(self.form, "submit", self._save)
         self.tab.on(self.form, "cancel", self._close)
-        self.tab.on(self.health, "retry", self._retry)
+        for component in (self.health, self.webhook):
+            self.tab.on(component, "retry", self._retry, failed=self.fail)
         return self.page
 
     async def enter(self, **parts: str) -> None:
         """Shows the connection the route names."""
-        self._id = parts.get("channel_id", self._id)
-        try:
-            channel = await self.tab.api.channels.get(self._id)
-        except RefusedError as error:
-            self.health.fail(error.detail)
-            return
+        self._id = wanted = parts.get("channel_id", self._id)
+        self._take_in(wanted, await self.tab.api.channels.get(wanted))
+
+    def _take_in(self, wanted: str, channel: Channel) -> None:
         self.frame.add([plain(channel)])
-        self._draw()
+        if wanted == self._id:  # another one may have been opened while we waited
+            self._draw()
+
+    def fail(self, sentence: str) -> None:
+        """Says it in place of both cards."""
+        self.health.fail(sentence)
+        self.webhook.fail(sentence)
 
     async def resync(self) -> None:
         """Fetches the same connection again."""
@@ -204,8 +210,8 @@ class ConnectionPage(View):
     async def _act(self, message: Message) -> None:
         key = message.get("key")
         if key == "check":
-            self.frame.add([plain(await self.tab.api.channels.check(self._id))])
-            self._draw()
+            wanted = self._id
+            self._take_in(wanted, await self.tab.api.channels.check(wanted))
             self.tab.shell.toast(self.words(N_("Checked at the provider.")), "success")
         elif key == "edit":
             row = self.frame.row(self._id) or {}
@@ -225,20 +231,20 @@ class ConnectionPage(View):
         if sure:
             await self.tab.api.channels.remove(self._id)
             self.tab.shell.toast(words(N_("The number was disconnected.")), "success")
-            self.tab.go("/connections")
+            self.lead("/connections")
 
     async def _save(self, message: Message) -> None:
         values = values_of(message)
         body = {key: values[key] for key in ("name", "rate_per_second") if values.get(key)}
+        wanted = self._id
         try:
-            channel = await self.tab.api.channels.change(self._id, body)
+            channel = await self.tab.api.channels.change(wanted, body)
         except RefusedError as error:
             self.form.show_errors(field_errors(error), error.detail)
             return
-        self.frame.add([plain(channel)])
         self.form.saved()
         self.edit.open = False
-        self._draw()
+        self._take_in(wanted, channel)
 
     async def _close(self, _: Message) -> None:
         self.edit.open = False

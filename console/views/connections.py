@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import LiveTable, Message, Page, Slot
+from console.components import LiveTable, Page, Query, Slot
 from console.frames import Row
 from console.i18n import N_
-from console.views.base import TableFeed, View
+from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
 from engine.client import Fact, FactKind
 
 STATUSES = {
@@ -89,17 +89,18 @@ class ConnectionList(View):
             sizing_mode="stretch_both",
         )  # fmt: skip
         self.feed = TableFeed(self.table, channel_cells)
-        tab.on(self.table, "query", self._answer)
+        self._refresh = Soon(tab, self.enter, pause=LIST_SECONDS)
+        answer_queries(tab, self.table, self._answer)
         return Page.of(tab.reader, Slot(self.table, key="list", fill=True), sizing_mode="stretch_both")
 
     async def enter(self, **parts: str) -> None:
         """Asks for the list again."""
         self.table.refresh()
 
-    async def _answer(self, message: Message) -> None:
-        self.feed.answer(LiveTable.query_of(message), await self.tab.api.channels.list())
+    async def _answer(self, query: Query) -> None:
+        self.feed.answer(query, await self.tab.api.channels.list())
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Shows how a channel fares now; a new one appears."""
         if self.feed.take(fact.data for fact in facts):
-            self.table.refresh()
+            self._refresh.ask()

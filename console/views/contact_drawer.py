@@ -1,6 +1,7 @@
 """One contact in a drawer over the list: looking, adding, changing, deleting."""
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from console.components import Details, Dialog, Form, Message
@@ -21,11 +22,21 @@ CONSENT_SOURCE = "console"
 
 
 class ContactDrawer:
-    """A person being looked at or written down. `left` is called when the drawer closes, `changed` after a save."""
+    """A person being looked at or written down.
 
-    def __init__(self, tab: Tab, *, left: Callable[[], None], changed: Callable[[], None]) -> None:
+    `left` is called when the drawer closes, `changed` after a save, `removed` with who was deleted.
+    """
+
+    def __init__(
+        self,
+        tab: Tab,
+        *,
+        left: Callable[[], None],
+        changed: Callable[[], None],
+        removed: Callable[[Sequence[str]], None],
+    ) -> None:
         self.tab = tab
-        self._left, self._changed = left, changed
+        self._left, self._changed, self._removed = left, changed, removed
         self._shown: Contact | None = None
         self._writes = tab.can("contacts.write")
         self.tags: Sequence[str] = ()
@@ -45,14 +56,8 @@ class ContactDrawer:
         self.known.visible = False
         self._show_form({"consent": "none"})
 
-    async def open(self, contact_id: str) -> None:
+    def show(self, contact: Contact) -> None:
         """Opens a person."""
-        try:
-            contact = await self.tab.api.contacts.get(contact_id)
-        except RefusedError as error:
-            self.tab.shell.toast(error.detail, "error")
-            self._left()
-            return
         self._shown = contact
         self.drawer.title = contact.name or contact.phone or ""
         self._show_form(
@@ -171,7 +176,7 @@ class ContactDrawer:
         if not sure:
             return
         for contact_id in ids:
-            await self.tab.api.contacts.remove(contact_id)
+            await self._delete(contact_id)
         self.tab.shell.toast(
             words.plural("{n} contact deleted.", "{n} contacts deleted.", len(ids)), "success"
         )
@@ -179,6 +184,14 @@ class ContactDrawer:
         self.close()
         self._left()
         self._changed()
+
+    async def _delete(self, contact_id: str) -> None:
+        try:
+            await self.tab.api.contacts.remove(contact_id)
+        except RefusedError as error:
+            if error.status != HTTPStatus.NOT_FOUND:  # gone already is what was asked for
+                raise
+        self._removed([contact_id])
 
     async def _leave(self, _: Message) -> None:
         self.close()

@@ -5,16 +5,15 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import LiveTable, Message, Page, Slot
+from console.components import LiveTable, Message, Page, Query, Slot
 from console.frames import Row
 from console.i18n import N_
-from console.views.base import Soon, TableFeed, View
+from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
 from console.views.contact_drawer import CONSENT, ContactDrawer
 from engine.client import Fact, FactKind
 
 # More chips than these would be a wall; the search finds the rest.
 TAG_CHIPS = 10
-REFRESH_SECONDS = 2.0
 
 
 def contact_cells(row: Row) -> Row:
@@ -44,9 +43,11 @@ class Contacts(View):
         self._writes = tab.can("contacts.write")
         self.table = self._build_table()
         self.feed = TableFeed(self.table, contact_cells)
-        self.person = ContactDrawer(tab, left=self._left, changed=self.table.refresh)
-        self._refresh = Soon(tab, self._ask_again, pause=REFRESH_SECONDS)
-        tab.on(self.table, "query", self._answer)
+        self.person = ContactDrawer(
+            tab, left=self._left, changed=self.table.refresh, removed=self.feed.remove
+        )
+        self._refresh = Soon(tab, self.resync, pause=LIST_SECONDS)
+        answer_queries(tab, self.table, self._answer)
         tab.on(self.table, "toolbar", self._toolbar)
         tab.on(self.table, "bulk", self._bulk)
         return Page.of(
@@ -95,13 +96,20 @@ class Contacts(View):
 
     async def enter(self, **parts: str) -> None:
         """Asks for the page again, and opens the person the route names."""
+        self._open_id = wanted = parts.get("contact_id", "")
         self.table.refresh()
-        await self._learn()
-        self._open_id = parts.get("contact_id", "")
-        if self._open_id:
-            await self.person.open(self._open_id)
-        else:
+        if not wanted:
             self.person.close()
+        await self._learn()
+        if wanted:
+            contact = await self.tab.api.contacts.get(wanted)
+            if wanted == self._open_id and self.on_screen:  # else the person went on while we waited
+                self.person.show(contact)
+
+    def fail(self, sentence: str) -> None:
+        """Says it over the list, which says by itself how it fares."""
+        self.tab.shell.toast(sentence, "error")
+        self._left()
 
     async def resync(self) -> None:
         """Asks for the page again; what is being typed stays."""
@@ -117,11 +125,7 @@ class Contacts(View):
             [{"key": "tag", "label": self.words(N_("Tags")), "options": chips}] if chips else []
         )
 
-    async def _ask_again(self) -> None:
-        self.table.refresh()
-
-    async def _answer(self, message: Message) -> None:
-        query = LiveTable.query_of(message)
+    async def _answer(self, query: Query) -> None:
         page = await self.tab.api.contacts.list(
             search=query.search, tag=query.filters.get("tag"), after=query.after, limit=query.limit
         )
@@ -147,4 +151,4 @@ class Contacts(View):
     def _left(self) -> None:
         if self._open_id:
             self._open_id = ""
-            self.tab.go("/contacts")
+            self.lead("/contacts")

@@ -192,5 +192,14 @@ class ImportWizard(View):
 
     async def _started(self, answer: object) -> None:
         import_id = str(answer.get("id") or "") if isinstance(answer, dict) else ""
+        path = f"/contacts/imports/{import_id}"
         self.people.saved()
-        self.tab.go(f"/contacts/imports/{import_id}")
+        if self.on_screen:
+            self.tab.go(path)
+        else:  # a big file takes a while: the person may be writing something elsewhere by now
+            self.tab.shell.toast(
+                self.words(N_("Your file was sent and is being imported.")),
+                "success",
+                action=("see", self.words(N_("See import"))),
+                path=path,
+            )

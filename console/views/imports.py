@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import Details, LiveTable, Message, Notice, Page, ProgressBar, Slot
+from console.components import Details, LiveTable, Message, Notice, Page, ProgressBar, Query, Slot
 from console.frames import LiveFrame, Row
 from console.i18n import N_
-from console.views.base import TableFeed, View, plain
-from engine.client import Fact, FactKind, RefusedError
+from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries, plain
+from engine.client import Fact, FactKind
 
 STATUSES = {
     "queued": (N_("Waiting"), "neutral"),
@@ -77,7 +77,8 @@ class ImportList(View):
             sizing_mode="stretch_both",
         )  # fmt: skip
         self.feed = TableFeed(self.table, import_cells)
-        tab.on(self.table, "query", self._answer)
+        self._refresh = Soon(tab, self.enter, pause=LIST_SECONDS)
+        answer_queries(tab, self.table, self._answer)
         return Page.of(
             tab.reader, Slot(self.table, key="list", fill=True), title=_("Imports"),
             back={"label": _("Contacts"), "path": "/contacts"}, sizing_mode="stretch_both",
@@ -87,14 +88,13 @@ class ImportList(View):
         """Asks for the page on screen again."""
         self.table.refresh()
 
-    async def _answer(self, message: Message) -> None:
-        query = LiveTable.query_of(message)
+    async def _answer(self, query: Query) -> None:
         self.feed.answer(query, await self.tab.api.contacts.imports(after=query.after, limit=query.limit))
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the progress; an import started elsewhere appears."""
         if self.feed.take(fact.data for fact in facts):
-            self.table.refresh()
+            self._refresh.ask()
 
 
 class ImportPage(View):
@@ -121,20 +121,22 @@ class ImportPage(View):
             narrow=True,
             hidden=["notice"],
         )
-        self.tab.on(self.progress, "retry", self._retry)
+        for component in (self.progress, self.details):
+            self.tab.on(component, "retry", self._retry, failed=self.fail)
         self.tab.on(self.notice, "action", self._act)
         return self.page
 
     async def enter(self, **parts: str) -> None:
         """Shows the import the route names."""
-        self._id = parts.get("import_id", self._id)
-        try:
-            found = await self.tab.api.contacts.import_(self._id)
-        except RefusedError as error:
-            self.progress.fail(error.detail)
-            return
-        self.frame.add([plain(found)])
-        self._draw()
+        self._id = wanted = parts.get("import_id", self._id)
+        self.frame.add([plain(await self.tab.api.contacts.import_(wanted))])
+        if wanted == self._id:  # another one may have been opened while we waited
+            self._draw()
+
+    def fail(self, sentence: str) -> None:
+        """Says it in place of the progress and of the result."""
+        self.progress.fail(sentence)
+        self.details.fail(sentence)
 
     async def resync(self) -> None:
         """Fetches the same import again."""

@@ -49,15 +49,17 @@ class TemplatePage(View):
         )
         self.tab.on(self.editor, "submit", self._save)
         self.tab.on(self.editor, "cancel", self._leave)
-        self.tab.on(self.editor, "retry", self._retry)
+        self.tab.on(self.editor, "retry", self._retry, failed=self.fail)
         self.tab.on(self.page, "action", self._act)
         return self.page
 
     async def enter(self, **parts: str) -> None:
         """Shows the template the route names, or an empty one."""
-        self._id = parts.get("template_id", "")
+        self._id = wanted = parts.get("template_id", "")
         self.page.hidden = ["notice"]
         channels = (await self.tab.api.channels.list()).items
+        if wanted != self._id:  # another one may have been opened while we waited
+            return
         self.editor.channels = [{"value": one.id, "label": one.name} for one in channels]
         self._default_channel = channels[0].id if channels else ""
         self.editor.sender = (channels[0].display_name or channels[0].name) if channels else ""
@@ -75,21 +77,24 @@ class TemplatePage(View):
             ])  # fmt: skip
 
     async def resync(self) -> None:
-        """Fetches a saved template again; what is being written stays."""
+        """Fetches anew how a saved template stands; what is being written stays."""
         if self._id:
-            await self._open()
+            self.tab.start(self._learn_reason)
+
+    def fail(self, sentence: str) -> None:
+        """Says it in place of the editor."""
+        self.editor.fail(sentence)
 
     async def _retry(self, _: Message) -> None:
         await self.enter(**({"template_id": self._id} if self._id else {}))
 
     async def _open(self) -> None:
-        try:
-            found = await self.tab.api.templates.get(self._id)
-        except RefusedError as error:
-            self.editor.fail(error.detail)
-            return
+        wanted = self._id
+        found = await self.tab.api.templates.get(wanted)
         self.frame.add([plain(found)])
-        row = self.frame.row(self._id) or {}
+        if wanted != self._id:
+            return
+        row = self.frame.row(wanted) or {}
         may = self.tab.can("templates.write") and row.get("status") in EDITABLE
         self.editor.param.update(fixed=True, readonly=not may)
         self.editor.draw(row)
@@ -131,8 +136,10 @@ class TemplatePage(View):
 
     async def _learn_reason(self) -> None:
         """Fetches why the provider decided so: facts carry no words."""
-        self.frame.add([plain(await self.tab.api.templates.get(self._id))])
-        self._head(self.frame.row(self._id) or {})
+        wanted = self._id
+        self.frame.add([plain(await self.tab.api.templates.get(wanted))])
+        if wanted == self._id:
+            self._head(self.frame.row(wanted) or {})
 
     async def _save(self, message: Message) -> None:
         template = message.get("template")
@@ -150,7 +157,7 @@ class TemplatePage(View):
             return
         self.editor.saved()
         self.tab.shell.toast(self.words(N_("The template was sent for approval.")), "success")
-        self.tab.go("/templates")
+        self.lead("/templates")
 
     async def _leave(self, _: Message) -> None:
         self.tab.go("/templates")
@@ -168,4 +175,4 @@ class TemplatePage(View):
         if sure:
             await self.tab.api.templates.remove(self._id)
             self.tab.shell.toast(words(N_("The template was deleted.")), "success")
-            self.tab.go("/templates")
+            self.lead("/templates")

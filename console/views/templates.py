@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import LiveTable, Message, Page, Slot
+from console.components import LiveTable, Message, Page, Query, Slot
 from console.frames import Row
 from console.i18n import N_
-from console.views.base import TableFeed, View
+from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
 from engine.client import Fact, FactKind
 
 STATUSES = {
@@ -103,7 +103,8 @@ class TemplateList(View):
             sizing_mode="stretch_both",
         )  # fmt: skip
         self.feed = TableFeed(self.table, template_cells)
-        tab.on(self.table, "query", self._answer)
+        self._refresh = Soon(tab, self.enter, pause=LIST_SECONDS)
+        answer_queries(tab, self.table, self._answer)
         tab.on(self.table, "toolbar", self._toolbar)
         return Page.of(tab.reader, Slot(self.table, key="list", fill=True), sizing_mode="stretch_both")
 
@@ -111,8 +112,7 @@ class TemplateList(View):
         """Asks for the page on screen again."""
         self.table.refresh()
 
-    async def _answer(self, message: Message) -> None:
-        query = LiveTable.query_of(message)
+    async def _answer(self, query: Query) -> None:
         page = await self.tab.api.templates.list(
             status=query.filters.get("status"), search=query.search, after=query.after, limit=query.limit
         )
@@ -129,4 +129,4 @@ class TemplateList(View):
     def take(self, facts: Sequence[Fact]) -> None:
         """Shows a new status; a template made elsewhere appears."""
         if self.feed.take(fact.data for fact in facts):
-            self.table.refresh()
+            self._refresh.ask()

@@ -229,6 +229,11 @@ async def one_contact(store: TheStore, contact_id: str) -> dict[str, Any]:
     return found(store.contacts, contact_id)
 
 
+@router.delete("/v1/contacts/{contact_id}", status_code=204)
+async def delete_contact(store: TheStore, contact_id: str) -> None:
+    store.contacts.remove(found(store.contacts, contact_id))
+
+
 @router.get("/v1/templates")
 async def templates(store: TheStore, request: Request) -> dict[str, Any]:
     status = request.query_params.get("status")
@@ -337,6 +342,11 @@ async def change(store: TheStore, campaign_id: str, request: Request) -> dict[st
     return item
 
 
+@router.delete("/v1/campaigns/{campaign_id}", status_code=204)
+async def delete(store: TheStore, campaign_id: str) -> None:
+    store.campaigns.remove(found(store.campaigns, campaign_id))
+
+
 @router.post("/v1/campaigns/{campaign_id}/test-send", status_code=202)
 async def test_send() -> dict[str, Any]:
     return {}
@@ -368,6 +378,10 @@ def make_fake_api(store: Store | None = None) -> FastAPI:
         is_open = not request.url.path.startswith("/v1/") or request.url.path in OPEN_PATHS
         if not is_open and token not in held.tokens:
             return JSONResponse(ProblemError(401, "unauthorized", "Entre de novo.").body, 401)
+        if held.is_away:
+            return JSONResponse(ProblemError(503, "away", "Volte logo.").body, 503)
+        if gate := held.gates.get(request.url.path):
+            await gate.wait()
         return await call_next(request)
 
     app.include_router(router)

@@ -1,5 +1,6 @@
 """What the stand-in API of the console's tests holds: people, campaigns, templates, figures."""
 
+import asyncio
 import itertools
 import math
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,9 @@ class Store:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any]] = []
+        # Answers to a path wait for its event; all fail while the stand-in is away.
+        self.gates: dict[str, asyncio.Event] = {}
+        self.is_away = False
         self.tries = itertools.count(1)
         self.tokens: dict[str, tuple[str, str]] = {}
         self.refresh: dict[str, tuple[str, str]] = {}

@@ -34,6 +34,17 @@ async def _finish(task: Task) -> None:
         await _PENDING.pop()
 
 
+def play(story: Task) -> None:
+    """Runs a story in which answers come late, with all it starts."""
+    asyncio.get_event_loop().run_until_complete(_finish(story))
+
+
+async def pause() -> None:
+    """Lets what was started get as far as it can by itself."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 class Ear:
     """What a component sent to the browser, in order."""
 
@@ -66,7 +77,8 @@ def make_tab(store: Store | None = None, *, role: str = "owner", locale: str = "
 
 def enter(view: View, **parts: str) -> None:
     """Visits a view as its route would."""
-    view.tab.start(lambda: view.enter(**parts))
+    view.tab.shell.active = view.key
+    view.tab.start(lambda: view.enter(**parts), failed=view.fail)
 
 
 def say(component: Component, kind: str, **fields: object) -> None:
@@ -111,4 +123,16 @@ def confirming(tab: Tab, answer: bool) -> Iterator[list[str]]:
     yield asked
 
 
-__all__ = ["Ear", "ask", "asked_paths", "confirming", "enter", "fact", "make_tab", "read_as", "say"]
+__all__ = [
+    "Ear",
+    "ask",
+    "asked_paths",
+    "confirming",
+    "enter",
+    "fact",
+    "make_tab",
+    "pause",
+    "play",
+    "read_as",
+    "say",
+]
