@@ -21,9 +21,9 @@ class Form(Component):
     - tags {suggestions: [{value, hint?}], free?: bool (default true)} — a list of words
     - switch, checkbox — value true/false, label at the right
     - datetime — ISO instant in UTC; typed and shown in the company's time zone; date — "YYYY-MM-DD"
-    - file {upload: {url, field?: "file", accept?, max_bytes?, first_bytes?}, extra?: {…}} — sent over plain HTTP
+    - file {upload: {url, field?: "file", accept?, max_bytes?, first_bytes?, whole?}, extra?: {…}} — sent over plain HTTP
       with the cookies, with progress and cancel; the value is the server's JSON answer. With `first_bytes` only
-      the beginning is sent when the file is chosen; `send_file` sends it whole
+      the beginning is sent when the file is chosen, but for the kinds in `whole`; `send_file` sends it whole
     - readonly, copy, secret — shown, not sent
     - section {label, help} — a heading; note {label (text), tone} — a remark
 

@@ -15,6 +15,8 @@ from engine.client.answers import ImportPreview, Reason
 STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("These people")))
 # The API looks at this much of the file to guess its columns.
 FIRST_BYTES = 1024 * 1024
+# Its directory stands at the end, so a part of it says nothing.
+WHOLE = ".xlsx"
 FILE = "file"
 
 
@@ -36,7 +38,7 @@ class ImportWizard(View):
             {"name": FILE, "kind": "file", "label": _("File with your contacts"), "required": True,
              "help": _("CSV or Excel. One person a row, with a column for the phone."),
              "upload": {"url": "/files/imports/preview", "field": FILE, "accept": ".csv,.txt,.tsv,.xlsx",
-                        "max_bytes": self.tab.upload_limit, "first_bytes": FIRST_BYTES}},
+                        "max_bytes": self.tab.upload_limit, "first_bytes": FIRST_BYTES, "whole": WHOLE}},
         ])  # fmt: skip
         self.mapping = MappingTable(
             reader,

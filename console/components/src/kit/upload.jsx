@@ -21,11 +21,11 @@ function read(text) {
   try { return JSON.parse(text) } catch { return {detail: text.slice(0, 300)} }
 }
 
-/** The beginning of a big file, where that is all the server wants to see of it for now. */
-const opening = (file, bytes) => bytes && file.size > bytes ? new File([file.slice(0, bytes)], file.name, {type: file.type}) : file
-
 const accepted = (file, accept) => !accept || accept.split(",").map(a => a.trim().toLowerCase()).some(a =>
   a.startsWith(".") ? file.name.toLowerCase().endsWith(a) : a.endsWith("/*") ? file.type.startsWith(a.slice(0, -1)) : file.type === a)
+
+/** The beginning of a big file, where that is all the server wants to see of it for now and its kind can be cut. */
+const opening = (file, {first_bytes: bytes, whole}) => bytes && file.size > bytes && !(whole && accepted(file, whole)) ? new File([file.slice(0, bytes)], file.name, {type: file.type}) : file
 
 export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   const {t, f, send: tell} = useKit()
@@ -38,7 +38,7 @@ export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
     if (!accepted(file, accept)) return fail(file, t("upload.wrong_type"))
     if (limit && file.size > limit) return fail(file, t("upload.too_big", {size: f.bytes(file.size), limit: f.bytes(limit)}))
     chosen.current = file
-    transmit({file, sent: opening(file, field.upload.first_bytes), url, extra: field.extra, again: false})
+    transmit({file, sent: opening(file, field.upload), url, extra: field.extra, again: false})
   }
   const transmit = ({file, sent, url, extra, again}) => {
     set({file, share: 0})
