@@ -35,18 +35,22 @@ function funnelOf(c, t) {
   return [["accepted", accepted], ["delivered", delivered], ["read", read], ["replied", c.replied]].map(([key, value]) => ({key, value, label: t("funnel." + key)}))
 }
 
+/** What starting it would mean: to wait for its time, where that lies ahead. */
+const wordOf = (name, campaign) => (name === "start" && campaign.scheduled_at && new Date(campaign.scheduled_at) > new Date() ? "schedule" : name)
+
 function useCommands(campaign, busy) {
-  const {t, send} = useKit(), [asked, ask] = React.useState(null)
+  const {t, f, send} = useKit(), [asked, ask] = React.useState(null)
   const run = name => (COMMANDS[name].ask ? ask(name) : send("command", {name}))
-  const question = asked && <Confirm title={t("confirm." + asked)} text={t(`confirm.${asked}.text`, {n: campaign.counts.failed})} tone={COMMANDS[asked].danger ? "danger" : "normal"}
-    yes={asked === "cancel" ? t("confirm.cancel.yes") : t(asked)} no={t("confirm.no")} onAnswer={yes => { ask(null); if (yes) send("command", {name: asked}) }}/>
+  const word = asked && wordOf(asked, campaign)
+  const question = asked && <Confirm title={t("confirm." + word)} text={t(`confirm.${word}.text`, {n: campaign.counts.failed, when: word === "schedule" ? f.instant(campaign.scheduled_at) : ""})} tone={COMMANDS[asked].danger ? "danger" : "normal"}
+    yes={asked === "cancel" ? t("confirm.cancel.yes") : t(word)} no={t("confirm.no")} onAnswer={yes => { ask(null); if (yes) send("command", {name: asked}) }}/>
   return {run, question, busy}
 }
 
 function Buttons({campaign, allowed, commands: {run, busy}}) {
   const {t} = useKit(), possible = Object.keys(COMMANDS).filter(n => can(n, campaign, allowed))
   const shown = possible.filter(n => !COMMANDS[n].menu), folded = possible.filter(n => COMMANDS[n].menu)
-  return <div className="acts">{shown.map(n => <Button key={n} kind={COMMANDS[n].kind} icon={COMMANDS[n].icon} label={t(n)} busy={busy === n} disabled={!!busy} data-command={n} onClick={() => run(n)}/>)}
+  return <div className="acts">{shown.map(n => <Button key={n} kind={COMMANDS[n].kind} icon={wordOf(n, campaign) === "schedule" ? "CalendarClock" : COMMANDS[n].icon} label={t(wordOf(n, campaign))} busy={busy === n} disabled={!!busy} data-command={n} onClick={() => run(n)}/>)}
     {folded.length > 0 && <Menu end label={t("more")} items={folded.map(n => ({key: n, label: t(n), icon: COMMANDS[n].icon, tone: COMMANDS[n].tone, disabled: !!busy}))} onPick={run}
       button={props => <IconButton icon="Ellipsis" label={t("more")} className="framed" {...props}/>}/>}</div>
 }
