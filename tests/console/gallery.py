@@ -6,7 +6,8 @@ Open `/console?lang=pt-BR` for Portuguese. The buttons of the palette (Ctrl-K) p
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import panel as pn
 import uvicorn
@@ -133,14 +134,19 @@ class Gallery:
         table.on(
             "action", lambda message: table.patch({str(message["id"]): {"status": "paused", "progress": 0.5}})
         )
+        table.on("bulk", lambda message: table.remove(cast("list[str]", message["ids"])))
         return kit.Page.of(self.reader, kit.Slot(table, fill=True))
 
     def live(self) -> Viewable:
-        """A campaign on its way."""
+        """A campaign on its way; at `/planned`, one that waits for somebody to schedule it."""
         live = kit.CampaignLive(
-            self.reader, allowed=["pause", "resume", "retry", "cancel", "test", "export", "duplicate"]
+            self.reader,
+            allowed=["start", "pause", "resume", "retry", "cancel", "test", "export", "duplicate"],
         )
         campaign = dict(data.CAMPAIGN)
+        if self.shell.route == "/planned":
+            tomorrow = data.iso(data.NOW + timedelta(days=1))
+            campaign |= {"status": "draft", "scheduled_at": tomorrow, "started_at": None}
         live.draw(campaign)
         live.show_failures(data.FAILURES)
         live.show_exclusions(data.EXCLUSIONS)

@@ -114,7 +114,7 @@ EXCLUSIONS: list[Row] = [
 ]
 
 MESSAGE: Row = {
-    "header": {"format": "IMAGE", "media": None},
+    "header": {"format": "IMAGE", "media": "https://scontent.example/header.jpg"},
     "body": "Olá *Ana*, a Black Friday começou mais cedo para você! 🎉\n\nUse o cupom ```VIP20``` em "
     "https://loja.example/vip até _sexta-feira_. Pedido {{2}}.",
     "footer": "Responda SAIR para não receber mais",
@@ -170,7 +170,7 @@ FIELDS: list[Row] = [
     {"name": "at", "kind": "datetime", "label": "Start at", "half": True},
     {"name": "on", "kind": "date", "label": "Valid until", "half": True},
     {"name": "file", "kind": "file", "label": "Contacts", "upload": {
-        "url": "/upload", "accept": ".csv,.xlsx", "max_bytes": 200_000_000}},
+        "url": "/upload", "accept": ".csv,.xlsx", "max_bytes": 200_000_000, "first_bytes": 1_000_000, "whole": ".xlsx"}},
     {"name": "about", "kind": "textarea", "label": "Notes", "optional": True},
     {"name": "consent", "kind": "radio", "label": "Consent", "options": [
         {"value": "granted", "label": "They agreed to marketing", "hint": "You can show when and how.",

@@ -188,7 +188,8 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("tokens", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(
     ("text", "ground"),
-    [("text", "bg"), ("text", "card"), ("soft", "card"), ("muted", "bg"), ("muted", "card"), ("muted", "sunken"),
+    [("text", "bg"), ("text", "card"), ("soft", "card"), ("muted", "bg"), ("muted", "card"), ("muted", "sunken"), ("faint", "card"),
+     ("faint", "raised"),
      ("accent", "card"), ("on-accent", "accent"), ("good", "card"), ("bad", "card"), ("bubble-text", "bubble"),
      ("bubble-link", "bubble")],
 )  # fmt: skip

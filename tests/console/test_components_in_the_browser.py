@@ -187,6 +187,56 @@ def test_selected_rows_bring_the_bar_of_actions(page: Page) -> None:
     expect(page.get_by_role("toolbar")).to_contain_text("2 selected")
 
 
+def test_what_was_deleted_is_chosen_no_more(page: Page) -> None:
+    page.goto("/console/campaigns")
+    page.locator("[data-row=c1] .ck").click()
+
+    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
+
+    expect(page.locator("[data-row=c1]")).to_have_count(0)
+    expect(page.get_by_role("toolbar")).to_have_count(0)
+
+
+def test_nothing_stays_chosen_that_a_filter_may_hide(page: Page) -> None:
+    page.goto("/console/campaigns")
+    page.locator("[data-row=c1] .ck").click()
+
+    page.get_by_role("button", name="Paused").click()
+
+    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c2")
+    expect(page.get_by_role("toolbar")).to_have_count(0)
+
+
+def test_a_row_is_a_link_and_the_arrows_lead_from_one_to_the_next(page: Page) -> None:
+    page.goto("/console/campaigns")
+    first = page.get_by_role("link", name=re.compile("#0"))
+    expect(first).to_have_attribute("href", "/console/live")
+
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("[data-row=c1] a")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("toolbar")).to_contain_text("1 selected")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("[data-view=live]")).to_be_visible()
+    page.go_back()
+    expect(page.locator("[data-view=campaigns]")).to_be_visible()
+
+
+def test_a_page_fetched_anew_flashes_no_more(page: Page) -> None:
+    page.goto("/console/campaigns")
+    page.locator("[data-row=c0] .menu button").click()
+    page.get_by_role("menuitem", name="Pause").click()
+    expect(page.locator("[data-row=c0] [data-col=status]")).to_have_class(re.compile("hot"))
+
+    page.get_by_label("Next page").click()
+    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c25")
+    page.get_by_label("Previous page").click()
+
+    expect(page.locator("[data-row=c0] [data-col=status]")).not_to_have_class(re.compile("hot"))
+
+
 def test_the_palette_goes_places_by_keyboard(page: Page) -> None:
     page.goto("/console")
     expect(page.locator("[data-view=overview]")).to_be_visible()
@@ -284,6 +334,36 @@ def test_a_file_is_sent_over_http_and_its_answer_shown(page: Page) -> None:
     expect(page.locator("[data-field=file]")).to_contain_text("The file is too big.")
 
 
+SIZES = """window.sizes = []
+const send = XMLHttpRequest.prototype.send
+XMLHttpRequest.prototype.send = function (form) { window.sizes.push(form.get("file").size); return send.call(this, form) }"""
+
+
+@pytest.mark.parametrize(("name", "sent"), [("people.xlsx", 2_000_000), ("people.csv", 1_000_000)])
+def test_only_what_can_be_cut_is_shown_from_its_beginning(page: Page, name: str, sent: int) -> None:
+    page.add_init_script(SIZES)
+    page.route("**/upload", lambda route: route.fulfill(json={"columns": []}))
+    page.goto("/console/form")
+
+    page.locator("[data-field=file] input").set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": b"x" * 2_000_000}
+    )
+
+    expect(page.locator("[data-field=file]")).to_contain_text("Choose another file")
+    assert page.evaluate("window.sizes") == [sent]
+
+
+def test_lists_to_choose_from_bear_the_name_of_their_field(page: Page) -> None:
+    page.goto("/console/form")
+
+    page.locator("[data-field=zone] .sel").click()
+    expect(page.get_by_role("listbox", name="Time zone")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("[data-field=tags] input").click()
+
+    expect(page.get_by_role("listbox", name="Tags")).to_be_visible()
+
+
 def test_a_select_is_chosen_by_keyboard(page: Page) -> None:
     page.goto("/console/form")
     box = page.locator("[data-field=zone] .sel")
@@ -330,6 +410,13 @@ def test_the_audience_says_who_is_left_out(page: Page) -> None:
     expect(page.locator(".wf .sum .n")).to_have_text("1,194")
 
 
+def test_a_picture_at_another_host_is_drawn_as_a_sign(page: Page) -> None:
+    page.goto("/console/audience")
+
+    expect(page.locator(".bub .md")).to_have_text("Image")
+    expect(page.locator(".bub img")).to_have_count(0)
+
+
 def test_a_variable_may_be_a_fixed_text(page: Page) -> None:
     page.goto("/console/audience")
 
@@ -365,6 +452,17 @@ def test_a_campaign_is_paused_and_resumed(page: Page) -> None:
     page.get_by_role("button", name="Resume").click()
 
     expect(page.locator("h2")).to_contain_text("Sending")
+
+
+def test_a_draft_with_a_time_is_scheduled_not_sent(page: Page) -> None:
+    page.goto("/console/planned")
+
+    page.get_by_role("button", name="Schedule").click()
+
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text("Schedule this campaign?")
+    expect(question).to_contain_text("It starts by itself")
+    expect(question).not_to_contain_text("at once")
 
 
 def test_what_cannot_be_undone_is_asked_first(page: Page) -> None:

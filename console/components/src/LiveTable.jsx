@@ -4,7 +4,7 @@ import {Menu} from "./kit/floating.jsx"
 import {Icon} from "./kit/icons.jsx"
 import {Blank, Button, Failure, GivenBlank, IconButton, Skeleton} from "./kit/parts.jsx"
 import {useRows} from "./kit/rows.js"
-import {component, navigate, phone, useKit, useMedia, useParam} from "./kit/wire.jsx"
+import {Link, component, navigate, phone, useKit, useMedia, useMessages, useParam} from "./kit/wire.jsx"
 import select from "./kit/select.css"
 import css from "./LiveTable.css"
 
@@ -47,13 +47,22 @@ function Head({columns, rows, selectable, menu, picked, setPicked}) {
     {menu && <th className="menu"><span className="sr">{t("row_actions", {name: ""})}</span></th>}</tr></thead>
 }
 
+const pathOf = (row, rowPath) => row.path ?? (rowPath ? rowPath.replace("{id}", encodeURIComponent(row.id)) : "")
+
 function useOpen(rowPath) {
   const {send} = useKit()
   return row => {
-    const path = row.path ?? (rowPath ? rowPath.replace("{id}", encodeURIComponent(row.id)) : "")
+    const path = pathOf(row, rowPath)
     send("open", {id: row.id})
     if (path) navigate(path)
   }
+}
+
+/** The name of a row as what opens it: a link that a new tab or a screen reader can follow. */
+function Name({row, rowPath, open, children}) {
+  const {send} = useKit(), path = pathOf(row, rowPath)
+  if (path) return <Link className="nm" path={path} onClick={e => { e.stopPropagation(); send("open", {id: row.id}) }}>{children}</Link>
+  return <button type="button" className="nm" onClick={e => { e.stopPropagation(); open(row) }}>{children}</button>
 }
 
 function Table({columns, rows, skeleton, rowActions, rowPath, selectable, picked, setPicked}) {
@@ -61,18 +70,17 @@ function Table({columns, rows, skeleton, rowActions, rowPath, selectable, picked
   const name = row => String(row[columns[0]?.key] ?? "")
   const pick = (id, on) => { const next = new Set(picked); if (on) next.add(id); else next.delete(id); setPicked(next) }
   const keys = (e, row) => {
-    if (e.target !== e.currentTarget) return
+    if (!e.target.closest(".nm")) return
     const to = {ArrowDown: e.currentTarget.nextElementSibling, ArrowUp: e.currentTarget.previousElementSibling}[e.key]
-    if (to) { e.preventDefault(); to.focus() }
-    else if (e.key === "Enter") { e.preventDefault(); open(row) }
+    if (to) { e.preventDefault(); to.querySelector(".nm").focus() }
     else if (e.key === " " && selectable) { e.preventDefault(); pick(row.id, !picked.has(row.id)) }
   }
   return <table><Head {...{columns, rows, selectable, menu: rowActions.length > 0, picked, setPicked}}/>
     <tbody ref={body}>{rows.rows === null
       ? Array.from({length: skeleton}, (_, i) => <tr key={i} className="wait" aria-hidden="true">{selectable && <td/>}{columns.map((c, j) => <td key={c.key}><Skeleton width={38 + ((i * 37 + j * 53) % 45) + "%"}/></td>)}{rowActions.length > 0 && <td/>}</tr>)
-      : rows.rows.map(row => <tr key={row.id} data-row={row.id} tabIndex={0} aria-selected={selectable ? picked.has(row.id) : undefined} onClick={() => open(row)} onKeyDown={e => keys(e, row)}>
+      : rows.rows.map(row => <tr key={row.id} data-row={row.id} aria-selected={selectable ? picked.has(row.id) : undefined} onClick={() => open(row)} onKeyDown={e => keys(e, row)}>
         {selectable && <td className="pick"><Check checked={picked.has(row.id)} label={t("select_row", {name: name(row)})} onChange={on => pick(row.id, on)}/></td>}
-        {columns.map(c => { const n = rows.hot[`${row.id} ${c.key}`]; return <td key={c.key + (n ?? "")} data-col={c.key} className={(isNumeric(c) ? "r" : "") + (n ? " hot" : "")}><Cell column={c} row={row}/></td> })}
+        {columns.map((c, i) => { const n = rows.hot[`${row.id} ${c.key}`], cell = <Cell column={c} row={row}/>; return <td key={c.key + (n ?? "")} data-col={c.key} className={(isNumeric(c) ? "r" : "") + (n ? " hot" : "")}>{i === 0 ? <Name {...{row, rowPath, open}}>{cell}</Name> : cell}</td> })}
         {rowActions.length > 0 && <td className="menu"><RowMenu actions={rowActions} row={row} name={name(row)}/></td>}</tr>)}</tbody></table>
 }
 
@@ -84,7 +92,7 @@ function Cards({columns, rows, skeleton, rowActions, rowPath, selectable, picked
   if (rows.rows === null) return <div className="cards" aria-hidden="true">{Array.from({length: Math.min(skeleton, 7)}, (_, i) => <div key={i} className="cd"><Skeleton width={50 + ((i * 13) % 30) + "%"}/><Skeleton width="34%" style={{marginTop: 12}}/></div>)}</div>
   return <ul className="cards">{rows.rows.map(row => <li key={row.id} className="cd" data-row={row.id} onClick={() => open(row)}>
     <div className="up">{selectable && <Check checked={picked.has(row.id)} label={t("select_row", {name: String(row[title.key] ?? "")})} onChange={on => { const next = new Set(picked); if (on) next.add(row.id); else next.delete(row.id); setPicked(next) }}/>}
-      <button type="button" className="nm" onClick={e => { e.stopPropagation(); open(row) }}><Cell column={{...title, kind: title.kind === "text" ? "strong" : title.kind}} row={row}/></button>
+      <Name {...{row, rowPath, open}}><Cell column={{...title, kind: title.kind === "text" ? "strong" : title.kind}} row={row}/></Name>
       {side.map(c => <Cell key={c.key} column={c} row={row}/>)}{rowActions.length > 0 && <RowMenu actions={rowActions} row={row} name={String(row[title.key] ?? "")}/>}</div>
     <dl>{rest.filter(c => told(row[c.key])).map(c => { const n = rows.hot[`${row.id} ${c.key}`]; return <div key={c.key + (n ?? "")} className={(n ? "hot " : "") + (c.kind === "progress" || c.kind === "tags" ? "wide" : "")}><dt>{c.label}</dt><dd><Cell column={c} row={row}/></dd></div> })}</dl></li>)}</ul>
 }
@@ -123,6 +131,11 @@ function LiveTable({model}) {
   const rows = useRows({limit, paging, sort, filters: first})
   const [picked, setRaw] = React.useState(() => new Set()), box = React.useRef(null)
   const setPicked = next => { setRaw(next); send("selection", {ids: [...next]}) }
+  const drop = gone => { if (picked.size) setPicked(new Set([...picked].filter(id => !gone(id)))) }
+  useMessages({remove: m => drop(id => m.ids.includes(id))})
+  // What was chosen may not be among what is found now: nobody shall delete whom they do not see.
+  const sought = JSON.stringify([rows.want.search, rows.want.filters])
+  React.useEffect(() => drop(() => true), [sought])
   React.useEffect(() => { box.current?.scrollTo?.(0, 0) }, [rows.want.cursors.length, rows.want.search])
   const shared = {columns, rows, rowActions, rowPath, selectable, picked, setPicked, skeleton: Math.min(limit, 12)}
   return <div className="k w" aria-busy={rows.busy}>

@@ -30,7 +30,7 @@ function Numeric(p) {
 
 function Choice(p) {
   const {send} = useKit(), {field} = p
-  return <Select id={p.id} value={p.value} options={field.options ?? []} onChange={p.onChange} placeholder={field.placeholder} disabled={field.disabled} invalid={p.invalid} describedBy={p.describedBy} searchable={field.remote || field.searchable} onSearch={field.remote ? words => send("options", {name: field.name, text: words}) : undefined}/>
+  return <Select id={p.id} value={p.value} options={field.options ?? []} onChange={p.onChange} placeholder={field.placeholder} disabled={field.disabled} invalid={p.invalid} describedBy={p.describedBy} label={field.label} searchable={field.remote || field.searchable} onSearch={field.remote ? words => send("options", {name: field.name, text: words}) : undefined}/>
 }
 
 function Radios(p, className, render) {
@@ -43,7 +43,7 @@ const Segmented = p => Radios(p, "seg", o => <span>{o.icon && <Icon name={o.icon
 const Cards = p => Radios(p, "radios", o => <><i className="ring" aria-hidden="true"/>{o.icon && <Icon name={o.icon} size={17}/>}<span><b>{o.label}</b>{o.hint && <small>{o.hint}</small>}</span></>)
 
 function Tags(p) {
-  return <TagInput id={p.id} value={p.value ?? []} suggestions={p.field.suggestions ?? p.field.options ?? []} free={p.field.free ?? true} onChange={p.onChange} placeholder={p.field.placeholder} disabled={p.field.disabled} invalid={p.invalid} describedBy={p.describedBy}/>
+  return <TagInput id={p.id} value={p.value ?? []} suggestions={p.field.suggestions ?? p.field.options ?? []} free={p.field.free ?? true} onChange={p.onChange} placeholder={p.field.placeholder} disabled={p.field.disabled} invalid={p.invalid} describedBy={p.describedBy} label={p.field.label}/>
 }
 
 function Toggle(p) {

@@ -29,6 +29,7 @@ export function useRows({limit, paging, sort: firstSort, filters: firstFilters})
       if (m.seq !== seq.current) return
       const add = more.current
       more.current = false
+      if (!add) setHot({})
       setGot(g => ({rows: add ? [...(g.rows ?? []), ...m.rows.filter(r => !g.rows?.some(o => o.id === r.id))] : m.rows, next: m.next, total: m.total, capped: m.capped, error: null, busy: false}))
     },
     page_error: m => { if (m.seq === seq.current) setGot(g => ({...g, busy: false, error: m})) },
