@@ -134,7 +134,8 @@ class Tab:
         if isinstance(error, RefusedError) and error.status < 500:
             if error.status == 403:
                 return self.words(FORBIDDEN)
-            return error.detail
+            # Of fields that do not fit, the problem as a whole says only that some do not.
+            return " ".join(fault.detail for fault in error.fields) or error.detail
         return self.words(BROKEN)
 
 

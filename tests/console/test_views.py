@@ -320,8 +320,10 @@ def test_a_campaign_is_written_step_by_step_and_started_once_confirmed() -> None
     enter(view)
     template = store.templates[0]["id"]
 
-    say(view.basics, "change", name="name", values={"name": "Natal", "channel_id": view.draft.channel_id})
-    say(view.basics, "change", name="template_id",
+    say(
+        view.basics.form, "change", name="name", values={"name": "Natal", "channel_id": view.draft.channel_id}
+    )
+    say(view.basics.form, "change", name="template_id",
         values={"name": "Natal", "channel_id": view.draft.channel_id, "template_id": template})  # fmt: skip
     say(view.page, "action", key="next")
     say(view.picker, "change", audience={"tags": ["vip"]}, seq=7)
@@ -428,7 +430,7 @@ def test_a_fixed_text_still_empty_fills_no_gap_and_is_not_sent() -> None:
     view = CampaignEditor(make_tab(store))
     enter(view)
     say(
-        view.basics,
+        view.basics.form,
         "change",
         name="template_id",
         values={"name": "Natal", "template_id": store.templates[0]["id"]},

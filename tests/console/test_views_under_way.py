@@ -1,12 +1,14 @@
 """The screens when answers come late, not at all, or after the person has gone elsewhere."""
 
 import asyncio
+from operator import attrgetter
 
 import pytest
 
 from console.app import Screens
 from console.components import LiveTable
 from console.views.base import View
+from console.views.campaign_editor import CampaignEditor
 from console.views.campaign_live import CampaignPage
 from console.views.campaigns import CampaignList
 from console.views.connection import ConnectionPage
@@ -70,14 +72,15 @@ def test_a_list_that_could_not_be_fetched_says_so_in_its_place(kind: type[View])
 @pytest.mark.parametrize(
     ("kind", "parts", "part"),
     [(CampaignPage, {"campaign_id": "c"}, "live"), (ImportPage, {"import_id": "i"}, "progress"),
-     (ConnectionPage, {"channel_id": "c"}, "health"), (TemplatePage, {"template_id": "t"}, "editor")],
+     (ConnectionPage, {"channel_id": "c"}, "health"), (TemplatePage, {"template_id": "t"}, "editor"),
+     (CampaignEditor, {"campaign_id": "c"}, "basics.form")],
 )  # fmt: skip
 def test_a_page_that_could_not_be_fetched_says_so_in_its_place(
     kind: type[View], parts: dict[str, str], part: str
 ) -> None:
     store = Store()
     view = kind(make_tab(store))
-    ear = Ear(getattr(view, part))
+    ear = Ear(attrgetter(part)(view))
     store.is_away = True
 
     enter(view, **parts)

@@ -1,0 +1,152 @@
+"""Writing a campaign when it has a time, when answers come late, and when a button is pressed twice."""
+
+import asyncio
+from typing import Any
+
+from console.views.campaign_editor import CampaignEditor
+from tests.console.console_fake_data import NOW, Store, campaign, iso
+from tests.console.console_setup import Ear, asked_paths, enter, make_tab, pause, play, say
+
+LATER = "2026-11-30T12:00:00Z"
+
+
+def buttons(view: CampaignEditor) -> dict[str, dict[str, Any]]:
+    """The buttons of the step on screen, by key."""
+    return {str(button["key"]): button for button in view.page.actions}
+
+
+def at_review(store: Store, campaign_id: str) -> CampaignEditor:
+    """The editor at the last step of a campaign that has all it needs."""
+    view = CampaignEditor(make_tab(store))
+    enter(view, campaign_id=campaign_id)
+    say(view.stepper, "step", key="review")
+    assert view.stepper.current == "review"
+    return view
+
+
+def test_a_new_campaign_does_not_inherit_the_time_of_the_one_before() -> None:
+    store = Store()
+    view = at_review(store, store.campaigns[3]["id"])
+    say(view.review.timing, "change", values={"when": "later", "at": LATER})
+
+    enter(view, campaign_id=store.campaigns[3]["id"])
+    say(view.stepper, "step", key="review")
+
+    assert (buttons(view)["start"]["label"], buttons(view)["start"]["disabled"]) == ("Start sending", False)
+
+
+def test_a_draft_with_a_time_opens_with_it() -> None:
+    store = Store()
+    store.campaigns.append(campaign(6, "Natal", "draft", scheduled_at=LATER))
+
+    view = at_review(store, store.campaigns[-1]["id"])
+
+    assert buttons(view)["start"]["label"] == "Schedule"
+
+
+def test_a_scheduled_campaign_is_saved_not_started_and_keeps_a_time() -> None:
+    store = Store()
+    scheduled = store.campaigns[2]
+    view = at_review(store, scheduled["id"])
+    asked = [field["name"] for field in view.review.timing.fields]
+    offered = set(buttons(view))
+
+    say(view.review.timing, "change", values={"at": LATER})
+    say(view.page, "action", key="save")
+
+    assert (asked, offered) == (["at"], {"back", "test", "save"})
+    assert (scheduled["status"], scheduled["scheduled_at"]) == ("scheduled", LATER)
+    assert asked_paths(store, "PATCH") == [f"/v1/campaigns/{scheduled['id']}"]
+    assert view.tab.shell.route == f"/campaigns/{scheduled['id']}"
+
+
+def test_a_scheduled_campaign_without_a_time_cannot_be_saved() -> None:
+    store = Store()
+    view = at_review(store, store.campaigns[2]["id"])
+
+    say(view.review.timing, "change", values={"at": None})
+
+    assert buttons(view)["save"]["disabled"] is True
+
+
+def test_a_field_that_does_not_fit_is_told_in_its_own_words() -> None:
+    store = Store()
+    view = at_review(store, store.campaigns[2]["id"])
+    shell = Ear(view.tab.shell)
+
+    say(view.review.timing, "change", values={"at": iso(NOW.replace(year=2020))})
+    say(view.page, "action", key="save")
+
+    assert shell.last("toast")["text"] == "Este horário já passou."
+
+
+def test_a_late_count_of_an_audience_is_dropped() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    ear = Ear(view.picker)
+    enter(view)
+
+    async def story() -> None:
+        gate = store.gates["/v1/campaigns/audience"] = asyncio.Event()
+        say(view.picker, "change", audience={"all": True}, seq=1)
+        await pause()
+        del store.gates["/v1/campaigns/audience"]
+        say(view.picker, "change", audience={"tags": ["vip"]}, seq=2)
+        await pause()
+        await asyncio.sleep(0.05)
+        view._count = None
+        gate.set()
+
+    play(story)
+
+    assert [message["seq"] for message in ear.of("count")] == [2]
+    assert view._count is None
+
+
+def test_a_late_preview_is_not_drawn_over_a_newer_one() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    enter(view)
+    template = store.templates[0]["id"]
+    say(view.basics.form, "change", name="template_id", values={"name": "Natal", "template_id": template})
+    ear = Ear(view.preview)
+
+    async def story() -> None:
+        path = f"/v1/templates/{template}/preview"
+        gate = store.gates[path] = asyncio.Event()
+        say(view.mapper, "change", variables={}, complete=False)
+        await pause()
+        del store.gates[path]
+        say(view.mapper, "change", variables={"body.1": "contact.name"}, complete=False)
+        await pause()
+        await asyncio.sleep(0.05)
+        gate.set()
+
+    play(story)
+
+    assert [message["message"]["missing"] for message in ear.of("message")] == [["body.2"]]
+
+
+def test_a_button_pressed_twice_saves_one_draft() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    enter(view)
+    values = {"name": "Natal", "channel_id": view.draft.channel_id, "template_id": store.templates[1]["id"]}
+    say(view.basics.form, "change", name="template_id", values=values)
+    say(view.picker, "change", audience={"all": True}, seq=1)
+    say(view.stepper, "step", key="review")
+    seen: list[dict[str, dict[str, Any]]] = []
+
+    async def story() -> None:
+        gate = store.gates["/v1/campaigns"] = asyncio.Event()
+        say(view.page, "action", key="save")
+        say(view.page, "action", key="save")
+        await pause()
+        seen.append(buttons(view))
+        gate.set()
+
+    play(story)
+
+    assert asked_paths(store).count("/v1/campaigns") == 1
+    assert (seen[0]["save"]["busy"], seen[0]["start"]["disabled"]) == (True, True)
+    assert buttons(view)["start"]["disabled"] is False
