@@ -1,6 +1,5 @@
 """Tables of messaging: channels, templates, conversations, the ledger of messages, the work that is due."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -57,28 +56,6 @@ class MessageState(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     RECEIVED = "received"
-
-
-# Who may follow whom. Receipts move by `receipts.state_of`, a pure function of the timestamps.
-TRANSITIONS: Mapping[MessageState, frozenset[MessageState]] = {
-    MessageState.QUEUED: frozenset(
-        {MessageState.DISPATCHING, MessageState.SKIPPED, MessageState.CANCELLED, MessageState.FAILED}
-    ),
-    MessageState.DISPATCHING: frozenset(
-        {MessageState.ACCEPTED, MessageState.QUEUED, MessageState.FAILED, MessageState.UNKNOWN}
-    ),
-    MessageState.UNKNOWN: frozenset({MessageState.ACCEPTED, MessageState.QUEUED, MessageState.FAILED}),
-    MessageState.ACCEPTED: frozenset(
-        {MessageState.SENT, MessageState.DELIVERED, MessageState.READ, MessageState.FAILED}
-    ),
-    MessageState.SENT: frozenset({MessageState.DELIVERED, MessageState.READ, MessageState.FAILED}),
-    MessageState.FAILED: frozenset({MessageState.DELIVERED, MessageState.READ}),
-    MessageState.DELIVERED: frozenset({MessageState.READ}),
-    MessageState.READ: frozenset(),
-    MessageState.SKIPPED: frozenset(),
-    MessageState.CANCELLED: frozenset(),
-    MessageState.RECEIVED: frozenset(),
-}
 
 
 class Lane(IntEnum):
