@@ -112,7 +112,7 @@ def _record(
         channel.messaging_limit = state.messaging_limit
     channel.checked_at = now()
     if error is not None:
-        _attention(session, channel, error.code, error.detail, stops=isinstance(error, Misconfigured))
+        attention(session, channel, error.code, error.detail, stops=isinstance(error, Misconfigured))
     elif channel.status != ChannelStatus.PAUSED:
         channel.status, channel.status_code, channel.status_detail = ChannelStatus.CONNECTED, None, None
         ledger.set_gate(session, channel.gate_id, is_open=True)
@@ -137,7 +137,7 @@ def apply_account_notice(session: Session, channel_id: UUID, notice: AccountNoti
     ban = detail.get("ban_info")
     is_lifted = isinstance(ban, Mapping) and ban.get("waba_ban_state") == "REINSTATE"
     if code is not None and not is_lifted:
-        _attention(session, channel, code, notice.code, stops=code in STOPPING)
+        attention(session, channel, code, notice.code, stops=code in STOPPING)
     revise(session, channel)
 
 
@@ -153,7 +153,7 @@ def _concerns(channel: Channel, notice: AccountNotice) -> bool:
     return True
 
 
-def _attention(session: Session, channel: Channel, code: str, detail: str, *, stops: bool) -> None:
+def attention(session: Session, channel: Channel, code: str, detail: str, *, stops: bool) -> None:
     """A person must look; where sending on is of no use, the gate closes until a check ends well."""
     if channel.status != ChannelStatus.PAUSED:
         channel.status = ChannelStatus.ATTENTION
