@@ -5,10 +5,12 @@ by its content and not by its name or the sender; what is not on the list is not
 """
 
 import hashlib
+import math
 import os
 import tempfile
+import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,8 +39,9 @@ from engine.messaging.threads import messages_changed
 MAX_BYTES = 100 * 1024 * 1024  # Meta: the largest document (media page, September 2026)
 FETCH_SECONDS = 120.0
 LEASE_SECONDS = 240
-TOGETHER = 4
+IN_TURN = 4  # files of one tenant, before the others get theirs
 TENANTS = 50
+SLICE_SECONDS = 30.0  # then whoever waits for the same worker has its turn
 TRIES = 10
 NAME_LENGTH = 100
 GAPS = (2, 10, 60, 300, 1800, 6 * 3600, 12 * 3600)  # seconds between tries; Meta keeps a file for 7 days
@@ -77,46 +80,56 @@ def is_due(session: Session) -> bool:
 
 
 def fetch_due_media() -> bool:
-    """Fetch some files of each tenant that waits for one; True when there may be more."""
+    """Fetch some files of each tenant that waits for one, for a while; True when there may be more."""
+    until = time.monotonic() + SLICE_SECONDS
     with system_session() as session:
         tenants = run(
             session,
-            f"select distinct tenant_id from media_files where {_DUE} limit {TENANTS}",  # noqa: S608
+            f"""select tenant_id from media_files where {_DUE}
+                group by tenant_id order by min(due_at) limit {TENANTS}""",  # noqa: S608
         )
-    return sum(fetch_for(Work(TenantId(row.tenant_id))) for row in tenants) > 0
+    tried = 0
+    for row in tenants:
+        if time.monotonic() >= until:
+            return True
+        tried += fetch_for(Work(TenantId(row.tenant_id)), until=until)
+    return tried > 0
 
 
-def fetch_for(work: Work) -> int:
-    """Fetch the next files of one tenant; answers how many were tried."""
-    with work.session() as session:
-        claimed = _claim(session)
-    for file in claimed:
-        try:
-            fetched = _fetch(work, file)
-        except MasterIAError as error:
-            log.warning("media.not_fetched", media_id=str(file.id), error=error.code, tries=file.tries)
-            with work.session() as session:
-                _postpone(session, file, error)
-        else:
-            with work.session() as session:
-                _keep(session, file, fetched)
-    return len(claimed)
+def fetch_for(work: Work, *, until: float = math.inf) -> int:
+    """Fetch the next files of one tenant, one under lease at a time; answers how many were tried."""
+    tried = 0
+    while tried < IN_TURN and (tried == 0 or time.monotonic() < until):
+        with work.session() as session:
+            file = _claim(session)
+        if file is None:
+            break
+        tried += 1
+        _fetch_and_keep(work, file)
+    return tried
 
 
-def _claim(session: Session) -> Sequence[Waiting]:
+def _fetch_and_keep(work: Work, file: Waiting) -> None:
+    try:
+        fetched = _fetch(work, file)
+    except MasterIAError as error:
+        log.warning("media.not_fetched", media_id=str(file.id), error=error.code, tries=file.tries)
+        with work.session() as session:
+            _postpone(session, file, error)
+    else:
+        with work.session() as session:
+            _keep(session, file, fetched)
+
+
+def _claim(session: Session) -> Waiting | None:
     rows = run(
         session,
         f"""update media_files set lease_until = now() + make_interval(secs => %(lease)s), tries = tries + 1
-            where id in (select id from media_files where {_DUE} order by due_at limit %(most)s
-                         for update skip locked)
+            where id = (select id from media_files where {_DUE} order by due_at limit 1 for update skip locked)
             returning id, channel_id, provider_media_id, mime_type, sha256, tries""",  # noqa: S608
         lease=LEASE_SECONDS,
-        most=TOGETHER,
     )
-    return [
-        Waiting(row.id, row.channel_id, row.provider_media_id, row.mime_type, row.sha256, row.tries)
-        for row in rows
-    ]
+    return Waiting(*list(rows[0])) if rows else None
 
 
 def _fetch(work: Work, file: Waiting) -> Fetched:

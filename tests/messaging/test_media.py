@@ -203,6 +203,36 @@ def test_files_of_every_tenant_are_fetched(stage: Stage) -> None:
     assert [one.one("select status from media_files") for one in (stage, other)] == ["stored", "stored"]
 
 
+def test_a_slice_that_is_over_leaves_the_rest_for_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "SLICE_SECONDS", 0.0)
+    for one in (stage, set_stage()):
+        wait_for_file(one)
+
+    more = media.fetch_due_media()
+
+    assert more
+    assert stage.one("select count(*) from media_files where status = 'pending'") == 1
+
+
+def test_only_the_file_that_is_fetched_now_is_under_lease(stage: Stage, host: FileHost) -> None:
+    for _ in range(3):
+        wait_for_file(stage)
+    leased: list[int] = []
+    answer = host.answer
+
+    def look_and_answer(path: str) -> tuple[int, bytes]:
+        if path.startswith("/file"):
+            leased.append(stage.one("select count(*) from media_files where lease_until is not null"))
+        return answer(path)
+
+    host.answer = look_and_answer  # type: ignore[method-assign]
+
+    assert media.fetch_for(Work(TenantId(stage.tenant_id))) == 3
+    assert leased == [1, 1, 1]
+
+
 @pytest.mark.parametrize("key", ["../etc/passwd", "/etc/passwd", "a/b", "", "x" * 36 + "/202601/" + "0" * 32])
 def test_only_keys_of_our_own_making_lead_to_a_file(tmp_path: Path, key: str) -> None:
     store = LocalStore(tmp_path)
