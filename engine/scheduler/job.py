@@ -1,9 +1,14 @@
 """A job: work that is due, looked up in the database; and the bell that hurries it along."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
+
+from engine.core.errors import DatabaseAway
+from engine.core.log import logger
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +26,19 @@ class Job:
     look_every: float = 1.0
     seconds_at_most: int = 60
     pause: float = 0.0
+
+
+def each[Due](job: str, due: Iterable[Due], deed: Callable[[Due], object]) -> bool:
+    """Do it for each, so that one that breaks keeps no other waiting; True when some deed said that more is left.
+
+    The rows stay due, so what broke is tried again. Without a database there is nothing to go on with.
+    """
+    more = False
+    for one in due:
+        try:
+            more = bool(deed(one)) or more
+        except DatabaseAway:
+            raise
+        except Exception:
+            log.exception("job.one_failed", job=job, of=str(one))
+    return more

@@ -1,6 +1,6 @@
 """Messaging: what is due is sent, what came in is understood, what a lost worker left is taken over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from engine.core.db import run, tenant_session
 from engine.core.system import system_session
 from engine.messaging import intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
-from engine.scheduler.job import Job
+from engine.scheduler.job import Job, each
 from engine.scheduler.queues import EVENTS, SEND
 from engine.scheduler.queues import JOBS as SLOW
 from engine.scheduler.shutdown import stopping
@@ -35,15 +35,19 @@ def _send() -> bool:
 
 
 def _recover() -> bool:
-    """Ranges whose holder is gone go back; a statement a tenant, so that one tenant's fault keeps no other waiting."""
+    """Ranges whose holder is gone go back; a transaction a tenant, so that one tenant's fault keeps no other waiting."""
     with system_session() as session:
         lost = recovery.expired(session)
-    for tenant_id, works in lost.items():
-        with tenant_session(tenant_id) as session:
-            recovery.recover(session, works)
+    each("recover", lost.items(), _recover_for)
     with system_session() as session:
         recovery.clear_books(session)
     return False
+
+
+def _recover_for(found: tuple[UUID, Sequence[UUID]]) -> None:
+    tenant_id, works = found
+    with tenant_session(tenant_id) as session:
+        recovery.recover(session, works)
 
 
 def _recover_due(session: Session) -> bool:
@@ -53,11 +57,12 @@ def _recover_due(session: Session) -> bool:
 def _retry_parked() -> bool:
     with system_session() as session:
         tenants = run(session, "select distinct tenant_id from parked_receipts where due_at <= now()")
-    applied = 0
-    for row in tenants:
-        with tenant_session(UUID(str(row.tenant_id))) as session:
-            applied += receipts.retry_parked(session)
-    return applied > 0
+    return each("parked", [row.tenant_id for row in tenants], _retry_parked_for)
+
+
+def _retry_parked_for(tenant_id: UUID) -> int:
+    with tenant_session(tenant_id) as session:
+        return receipts.retry_parked(session)
 
 
 def _parked_due(session: Session) -> bool:
