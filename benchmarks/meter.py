@@ -13,6 +13,7 @@ PARTS = (
     ("valkey", "Valkey"),
     ("-Q send", "worker-send"),
     ("-Q events", "worker-events"),
+    ("-Q audiences", "worker-audiences"),
     ("-Q jobs", "worker-jobs"),
     ("engine.api", "api"),
     ("console.main", "console"),

@@ -90,18 +90,18 @@ def doors(given: Settings) -> tuple[Program, ...]:
 def work(given: Settings) -> tuple[Program, ...]:
     """The processes that work by themselves; a call in flight gets its time to end."""
 
-    def worker(queue: str, processes: int) -> Program:
+    def worker(queue: str, processes: int, pool: str = "prefork") -> Program:
         return Program(
             name=f"worker-{queue}",
             group=Group.WORK,
             command=_python(
                 *("celery", "-A", "engine.scheduler.app", "worker", "-Q", queue, "-n", f"{queue}@%h"),
-                *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", given.log_level),
+                *("--pool", pool, "--concurrency", str(processes), "--loglevel", given.log_level),
                 *("--without-gossip", "--without-mingle"),
             ),
             stop_seconds=WORK_STOP_SECONDS,
             steady_seconds=WORK_STEADY_SECONDS,
-            children=processes,
+            children=processes if pool == "prefork" else 0,
         )
 
     schedule = given.home / "run" / "beat-schedule"
@@ -115,7 +115,14 @@ def work(given: Settings) -> tuple[Program, ...]:
         stop_seconds=3,
         steady_seconds=WORK_STEADY_SECONDS,
     )
-    return (worker("send", 2), worker("events", 2), worker("jobs", 1), beat)
+    return (
+        worker("send", 2),
+        worker("events", 2),
+        # PostgreSQL does the work here; a thread of the worker's own process saves a child's memory.
+        worker("audiences", 1, pool="threads"),
+        worker("jobs", 1),
+        beat,
+    )
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

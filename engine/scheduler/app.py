@@ -1,4 +1,4 @@
-"""The Celery application: three queues, one task that runs a job by name, and a sweeper thread in every worker.
+"""The Celery application: four queues, one task that runs a job by name, and a sweeper thread in every worker.
 
 Tasks carry a job's name and nothing else: a bell. Losing one costs a second, repeating one costs a query. Settings
 and their reasons: docs/decisions (Celery is a bell).

@@ -1,7 +1,8 @@
-"""The three queues, each with workers of its own, so that none waits behind another's work."""
+"""The four queues, each with workers of its own, so that none waits behind another's work."""
 
 SEND = "send"  # calls to providers
 EVENTS = "events"  # what screens wait for: webhooks understood, facts passed on
-JOBS = "jobs"  # what may take minutes: imports, audiences, media
+AUDIENCES = "audiences"  # what a campaign waits for after Start: its time, its people
+JOBS = "jobs"  # what may take an hour: imports, media
 
-ALL = (SEND, EVENTS, JOBS)
+ALL = (SEND, EVENTS, AUDIENCES, JOBS)
