@@ -54,7 +54,11 @@ class Exclusion(StrEnum):
 
 
 class Campaign(TenantTable, Base):
-    """One blast. `freeze_after` is the checkpoint of the audience: the last contact taken, written with its rows."""
+    """One blast. `freeze_after` is the checkpoint of the audience: the last contact taken, written with its rows.
+
+    `retry_after` is the checkpoint of a retry of the failed: the last recipient looked at; none when there is no retry.
+    `unfinished` says that pages are still to be written: of the audience, of a retry, of what is to be cancelled.
+    """
 
     __tablename__ = "campaigns"
     __table_args__ = (
@@ -78,6 +82,7 @@ class Campaign(TenantTable, Base):
             "status",
             postgresql_where=text("status in ('scheduled', 'running', 'pausing')"),
         ),
+        Index("ix_campaigns_unfinished", "tenant_id", "id", postgresql_where=text("unfinished")),
     )
 
     name: Mapped[str]
@@ -91,6 +96,8 @@ class Campaign(TenantTable, Base):
     snapshot_id: Mapped[UUID | None]
     freeze_after: Mapped[UUID | None]
     frozen_at: Mapped[datetime | None]
+    retry_after: Mapped[UUID | None]
+    unfinished: Mapped[bool] = mapped_column(server_default=text("false"))
     lease_until: Mapped[datetime | None]
     excluded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     recipients: Mapped[int] = mapped_column(BigInteger, server_default="0")

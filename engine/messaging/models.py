@@ -87,13 +87,18 @@ class TemplateStatus(StrEnum):
 
 
 class Gate(TenantTable, Base):
-    """What may close: a campaign's or a channel's sending. The mark locks it shared, pause locks it exclusive."""
+    """What may close: a campaign's or a channel's sending. The mark locks it shared, pause locks it exclusive.
+
+    `generation` counts its openings and closings. `holds_channel_id` is the channel that must not go yet, because whoever
+    owns this gate still means to send by it.
+    """
 
     __tablename__ = "gates"
 
     is_open: Mapped[bool] = mapped_column(server_default=text("true"))
     reason: Mapped[str | None]
     generation: Mapped[int] = mapped_column(server_default="1")
+    holds_channel_id: Mapped[UUID | None]
 
 
 class Channel(TenantTable, Base):
@@ -444,6 +449,11 @@ class MediaFile(TenantTable, Base):
         CheckConstraint("status in ('pending', 'stored', 'failed')", name="status"),
         Index("ix_media_files_message", "tenant_id", "message_id"),
         Index("ix_media_files_pending", "due_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "ix_media_files_forgotten",
+            "id",
+            postgresql_where=text("status = 'failed' and path is not null"),
+        ),
     )
 
     channel_id: Mapped[UUID]
