@@ -22,6 +22,7 @@ from engine.core.settings import settings
 from engine.messaging import ledger
 from engine.messaging.channels.base import Credentials
 from engine.messaging.events import channel_changed
+from engine.messaging.gates import is_held
 from engine.messaging.models import (
     Channel,
     ChannelEnvironment,
@@ -209,11 +210,13 @@ def change_channel(
 def delete_channel(session: Session, channel_id: UUID) -> None:
     """Let a channel go: its gate closes, its secrets and its webhook address end, what was sent with it stays.
 
-    Conflict while messages still wait to leave by it.
+    Conflict while messages still wait to leave by it, or a campaign is under way that may have none yet.
     """
     channel = locked_channel(session, channel_id)
     ledger.set_gate(session, channel.gate_id, is_open=False, reason="deleted")
-    if session.scalar(select(exists().where(DueSend.channel_id == channel_id))):
+    if is_held(session, channel_id) or session.scalar(
+        select(exists().where(DueSend.channel_id == channel_id))
+    ):
         raise Conflict(
             "channel_in_use",
             N_(
