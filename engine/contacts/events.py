@@ -14,10 +14,15 @@ def contact_changed(session: Session, contact: Contact) -> None:
     emit(session, Fact("contact.changed", {"id": str(contact.id), "revision": contact.revision}))
 
 
-def contact_deleted(session: Session, contact: Contact) -> None:
-    """A person is gone."""
+def contact_gone(session: Session, contact: Contact) -> None:
+    """A person's row is gone, deleted or merged into another; screens drop it."""
     data = {"id": str(contact.id), "revision": contact.revision + 1, "deleted": True}
     emit(session, Fact("contact.changed", data))
+
+
+def contact_deleted(session: Session, contact: Contact) -> None:
+    """A person was deleted: the floors above forget what they keep of them."""
+    emit(session, Fact("contact.deleted", {"id": str(contact.id)}))
 
 
 def contacts_merged(session: Session, *, kept: UUID, gone: UUID) -> None:

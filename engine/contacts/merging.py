@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.contacts.consent import suppress, touch
-from engine.contacts.events import contact_changed, contact_deleted, contacts_merged
+from engine.contacts.events import contact_changed, contact_gone, contacts_merged
 from engine.contacts.identities import as_identity, identities_of
 from engine.contacts.models import Consent, ConsentState, Contact, ContactIdentity, ContactTag, ImportContact
 from engine.contacts.rows import get_locked
@@ -36,7 +36,7 @@ def merge_contacts(session: Session, *, kept: UUID, gone: UUID, repoint: Repoint
         suppress(session, [as_identity(row) for row in identities_of(session, kept)], source="merged")
     touch(session, keeper)
     contacts_merged(session, kept=kept, gone=gone)
-    contact_deleted(session, leaver)
+    contact_gone(session, leaver)
     contact_changed(session, keeper)
     return keeper
 

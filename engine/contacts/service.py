@@ -20,7 +20,7 @@ from engine.contacts.consent import (
     touch,
     withdraw_consent,
 )
-from engine.contacts.events import contact_changed, contact_deleted
+from engine.contacts.events import contact_changed, contact_deleted, contact_gone
 from engine.contacts.identities import Identity, phone_identity
 from engine.contacts.models import (
     ConsentState,
@@ -140,8 +140,12 @@ def change_contact(
 
 
 def delete_contact(session: Session, contact_id: UUID) -> None:
-    """Remove a person with identities, tags, consents and all that refers to them; an opt-out stays as a hash."""
+    """Remove a person with identities, tags, consents and threads; an opt-out stays as a hash.
+
+    The floors above hear of it and forget their words, files and addresses; that messages went out stays counted.
+    """
     contact = get_locked(session, contact_id)
+    contact_gone(session, contact)
     contact_deleted(session, contact)
     session.execute(delete(Contact).where(Contact.id == contact_id))
     session.expunge(contact)

@@ -192,7 +192,11 @@ def change_contact(
 
 @router.delete("/v1/contacts/{contact_id}", status_code=204, dependencies=agents)
 def delete_contact(contact_id: UUID, session: Transaction) -> None:
-    """Remove a person and all that is theirs; that they opted out stays known, as a hash."""
+    """Remove a person; what was written with them and their files are blanked moments later.
+
+    That they opted out stays known, as a hash; that messages went out stays counted. Rejected rows of an import belong
+    to nobody and stay with it; WhatsApp's webhooks as they came are kept for 30 days.
+    """
     service.delete_contact(session, contact_id)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from engine.core.db import run, tenant_session
 from engine.core.system import system_session
-from engine.messaging import intake, ledger, media, receipts, recovery
+from engine.messaging import forgetting, intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
 from engine.scheduler.job import Job, each
 from engine.scheduler.queues import EVENTS, SEND
@@ -69,6 +69,11 @@ def _parked_due(session: Session) -> bool:
     return bool(run(session, "select 1 from parked_receipts where due_at <= now() limit 1"))
 
 
+def _forget() -> bool:
+    with system_session() as session:
+        return forgetting.delete_files(session)
+
+
 def _partitions() -> bool:
     with system_session() as session:
         for ahead in range(MONTHS_AHEAD + 1):
@@ -122,6 +127,7 @@ JOBS = (
     Job("intake", EVENTS, intake.is_due, intake.understand_due, pause=0.05),
     Job("parked", EVENTS, _parked_due, _retry_parked),
     Job("media", SLOW, media.is_due, media.fetch_due_media),
+    Job("forget", SLOW, forgetting.files_wait, _forget, look_every=60.0),
     Job(
         "partitions", SLOW, _by_the_clock, partial(_once_an_hour, "partitions", _partitions), look_every=3600
     ),
