@@ -26,3 +26,8 @@ def wire_of(campaign: Campaign, standing: Standing) -> dict[str, object]:
         "started_at": campaign.started_at.isoformat() if campaign.started_at else None,
         "completed_at": campaign.completed_at.isoformat() if campaign.completed_at else None,
     }
+
+
+def look_again(session: Session, campaign: Campaign) -> None:
+    """Have the campaign's end looked at even when no message moves any more."""
+    emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))

@@ -1,71 +1,39 @@
-"""What follows when messages of a campaign move: freezing on, ending, pausing, crediting a reply, taking the pulse."""
+"""What follows when messages of a campaign move: ending, pausing, crediting a reply, taking the pulse."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.campaigns.audience import freeze_page, keep_page
-from engine.campaigns.events import state_changed
+from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignPulse, CampaignStatus
-from engine.campaigns.queries import campaign_of_gate, counts_of, get_campaign, recipient_to_credit
-from engine.campaigns.service import blast_of
+from engine.campaigns.queries import (
+    SPEED_OVER,
+    campaign_of_gate,
+    counts_of,
+    get_campaign,
+    recipient_quoted,
+    recipient_to_credit,
+)
+from engine.campaigns.states import move
+from engine.core.bells import ring
 from engine.core.clock import now
-from engine.core.db import Work, run
-from engine.core.events import Fact, emit
+from engine.core.db import after_commit, run
 from engine.messaging.counters import Steps, bucket_of
-from engine.messaging.settlement import cancel_queued
+from engine.messaging.inbound import REMARKS
+from engine.messaging.models import Gate
 
 CREDIT_DAYS = 7
+CLOCKS_APART = timedelta(seconds=5)  # the provider's clock tells whole seconds, and is not ours
 PULSE_SECONDS = 2
-
-
-def freeze(work: Work, campaign_id: UUID) -> None:
-    """Freeze the audience of a running campaign to its end, a page a transaction; cancelling stops it."""
-    more = True
-    while more:
-        with work.session() as session:
-            more = _freeze_on(session, campaign_id)
-
-
-def _freeze_on(session: Session, campaign_id: UUID) -> bool:
-    """One page more; True when there is another. The campaign's row is locked for the checkpoint alone.
-
-    So a pause, a cancel or a look at the figures never waits for a page; the lock that two freezers would share is
-    another one.
-    """
-    if not _freezes_alone(session, campaign_id):
-        return False
-    campaign = get_campaign(session, campaign_id)
-    if campaign.status == CampaignStatus.CANCELLED:
-        cancel_queued(session, campaign.gate_id)
-        state_changed(session, campaign)
-        return False
-    if campaign.frozen_at is not None or campaign.snapshot_id is None:
-        return False
-    page = freeze_page(session, campaign, blast_of(session, campaign))
-    session.refresh(campaign, with_for_update={"key_share": True})
-    if campaign.status == CampaignStatus.CANCELLED:
-        session.rollback()  # cancelled while this page was written: nobody of it is in the campaign
-        return True
-    keep_page(session, campaign, page)
-    if page.is_last:
-        campaign.frozen_at = now()
-        emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))
-    return not page.is_last
-
-
-def _freezes_alone(session: Session, campaign_id: UUID) -> bool:
-    """True when no other worker freezes this campaign now; so until this transaction ends."""
-    rows = run(
-        session,
-        "select pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)) as alone",
-        name=f"freeze:{campaign_id}",
-    )
-    return bool(rows[0].alone)
+SETTLES_AFTER = SPEED_OVER + timedelta(
+    seconds=2 * PULSE_SECONDS
+)  # by then a speed that fell to nought was stated
+PULSES_LOOKED_AT = 8  # as many as there are in that time
 
 
 def follow_sends(session: Session, gates: Sequence[str]) -> None:
@@ -79,14 +47,46 @@ def follow_sends(session: Session, gates: Sequence[str]) -> None:
 def _advance(session: Session, campaign: Campaign) -> None:
     counts = counts_of(session, campaign)
     moment = now()
-    if campaign.status == CampaignStatus.PAUSING and not counts["dispatching"]:
-        campaign.status, campaign.paused_at = CampaignStatus.PAUSED, moment
-    nothing_left = not counts["queued"] and not counts["dispatching"]
-    if campaign.status == CampaignStatus.RUNNING and campaign.frozen_at is not None and nothing_left:
-        campaign.status, campaign.completed_at = CampaignStatus.COMPLETED, moment
-    campaign.revision += 1
+    moved = _state_that_follows(session, campaign, counts, moment)
+    # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
+    if not moved and not _moves(session, campaign, counts, moment):
+        return
+    if not moved:
+        campaign.revision += 1
     _take_pulse(session, campaign, counts, moment)
     state_changed(session, campaign)
+
+
+def _state_that_follows(
+    session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime
+) -> bool:
+    """Pause, end, or go on cancelling, where the counts say so; True when the state is another."""
+    before = campaign.status
+    if campaign.status == CampaignStatus.PAUSING and not counts["dispatching"]:
+        move(session, campaign, CampaignStatus.PAUSED)
+        campaign.paused_at = moment
+    nothing_left = not counts["queued"] and not counts["dispatching"] and not campaign.unfinished
+    if campaign.status == CampaignStatus.RUNNING and campaign.frozen_at is not None and nothing_left:
+        move(session, campaign, CampaignStatus.COMPLETED)
+        campaign.completed_at = moment
+    if campaign.status == CampaignStatus.CANCELLED and counts["queued"] and not campaign.unfinished:
+        # A call that was under way was put off: it is cancelled like the others.
+        campaign.unfinished = True
+        after_commit(session, lambda: ring("freeze"))
+    return campaign.status != before
+
+
+def _moves(session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime) -> bool:
+    """Whether the counts are others than a moment ago."""
+    pulses = session.scalars(
+        select(CampaignPulse)
+        .where(CampaignPulse.campaign_id == campaign.id)
+        .order_by(CampaignPulse.at.desc())
+        .limit(PULSES_LOOKED_AT)
+    ).all()
+    if not pulses or pulses[0].counts != counts:
+        return True
+    return any(pulse.at >= moment - SETTLES_AFTER and pulse.counts != counts for pulse in pulses)
 
 
 def _take_pulse(session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime) -> None:
@@ -99,24 +99,53 @@ def _take_pulse(session: Session, campaign: Campaign, counts: Mapping[str, int],
     )
 
 
-def follow_closed_gate(session: Session, gate_id: str, code: str) -> None:
-    """A campaign whose gate the dispatcher closed is pausing, with the reason."""
-    campaign = campaign_of_gate(session, UUID(gate_id), lock=True)
-    if campaign is not None and campaign.status == CampaignStatus.RUNNING:
-        campaign.status, campaign.pause_reason = CampaignStatus.PAUSING, code
-        _advance(session, campaign)
+def follow_closed_gate(session: Session, fact: Mapping[str, Any]) -> None:
+    """A campaign whose gate the dispatcher closed is pausing, with the reason; unless a person opened it again since."""
+    gate_id = UUID(fact["gate_id"])
+    campaign = campaign_of_gate(session, gate_id, lock=True)
+    if campaign is None or campaign.status != CampaignStatus.RUNNING:
+        return
+    gate = session.scalars(select(Gate).where(Gate.id == gate_id)).one()
+    if gate.is_open or gate.generation != fact["generation"]:
+        return
+    move(session, campaign, CampaignStatus.PAUSING)
+    campaign.pause_reason = fact["code"]
+    state_changed(session, campaign)
+    look_again(session, campaign)
+
+
+def follow_merge(session: Session, fact: Mapping[str, Any]) -> None:
+    """Two contacts are one person: who was in a campaign as the one is in it as the other, unless both were."""
+    run(
+        session,
+        """update campaign_recipients r set contact_id = %(kept)s
+           where r.contact_id = %(gone)s and not exists (
+             select from campaign_recipients k where k.campaign_id = r.campaign_id and k.contact_id = %(kept)s)""",
+        kept=UUID(fact["kept"]),
+        gone=UUID(fact["gone"]),
+    )
+
+
+def forget_person(session: Session, fact: Mapping[str, Any]) -> None:
+    """A person was deleted: campaigns count them still, and know their address no longer."""
+    run(
+        session,
+        "update campaign_recipients set address = null where contact_id = %(contact)s and address is not null",
+        contact=UUID(fact["id"]),
+    )
 
 
 def credit_reply(session: Session, fact: Mapping[str, Any]) -> None:
     """Count a reply once for the campaign that it answers: the one it quotes, or the last that wrote within 7 days."""
+    if fact["kind"] in REMARKS:
+        return
     at = datetime.fromisoformat(fact["at"])
-    quoted = fact.get("quoted_message_id")
-    recipient = recipient_to_credit(
-        session,
-        UUID(fact["contact_id"]),
-        quoted_message_id=UUID(quoted) if quoted else None,
-        since=at - timedelta(days=CREDIT_DAYS),
-    )
+    contact_id, quoted = UUID(fact["contact_id"]), fact.get("quoted_message_id")
+    recipient = recipient_quoted(session, contact_id, UUID(quoted)) if quoted else None
+    if recipient is None:
+        recipient = recipient_to_credit(
+            session, contact_id, since=at - timedelta(days=CREDIT_DAYS), until=at + CLOCKS_APART
+        )
     if recipient is None or recipient.replied_at is not None:
         return
     recipient.replied_at = at
@@ -133,23 +162,9 @@ def back_to_draft(session: Session, campaign_id: UUID, reason: str) -> None:
     """A scheduled campaign that could not begin waits for a person, with the reason."""
     campaign = get_campaign(session, campaign_id, lock=True)
     if campaign.status == CampaignStatus.SCHEDULED:
-        campaign.status, campaign.pause_reason = CampaignStatus.DRAFT, reason
-        campaign.revision += 1
+        move(session, campaign, CampaignStatus.DRAFT)
+        campaign.pause_reason = reason
         state_changed(session, campaign)
-
-
-_UNFINISHED = """
-select distinct c.tenant_id, c.id from campaigns c
-where (c.status in ('running', 'pausing', 'paused') and c.frozen_at is null and c.snapshot_id is not null)
-   or (c.status = 'cancelled' and exists (
-         select from message_tallies t where t.tenant_id = c.tenant_id and t.gate_id = c.gate_id
-           and t.state = 'queued' and t.n > 0))
-"""
-
-
-def to_freeze(session: Session) -> list[tuple[UUID, UUID]]:
-    """(tenant, campaign) of audiences that are not frozen to their end, or not cancelled to it. System session."""
-    return [(row.tenant_id, row.id) for row in run(session, _UNFINISHED)]
 
 
 def to_begin(session: Session) -> list[tuple[UUID, UUID]]:

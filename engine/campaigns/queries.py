@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
-from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient
+from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus
 from engine.contacts.models import Contact
 from engine.core.clock import now
 from engine.core.errors import Invalid, NotFound
 from engine.core.pages import Page, clamp, decode_id, page_of
-from engine.messaging.counters import tally_of
-from engine.messaging.models import Channel, Message, MessageState, Template
+from engine.messaging.counters import tallies_of, tally_of
+from engine.messaging.models import Channel, Message, MessageState, Origin, Template
 
 STATES = (
     MessageState.QUEUED,
@@ -85,7 +86,10 @@ def campaign_of_gate(session: Session, gate_id: UUID, *, lock: bool = False) -> 
 
 def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:
     """Each recipient once, in its furthest state; exclusions are `skipped` and inside `total`; `replied` beside."""
-    tally = tally_of(session, campaign.gate_id)
+    return _counts(campaign, tally_of(session, campaign.gate_id))
+
+
+def _counts(campaign: Campaign, tally: Mapping[MessageState, int]) -> dict[str, int]:
     counts = {state.value: tally.get(state, 0) for state in STATES}
     counts[MessageState.SKIPPED] += sum(campaign.excluded.values())
     return {"total": campaign.recipients, **counts, "replied": campaign.replied}
@@ -93,21 +97,42 @@ def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:
 
 def standing_of(session: Session, campaign: Campaign) -> Standing:
     """Counts, the speed over the last ten seconds, and the seconds that are left at this speed."""
-    counts = counts_of(session, campaign)
-    rate = _speed(session, campaign, counts) if campaign.status == "running" else 0.0
-    left = counts["queued"] + counts["dispatching"]
-    return Standing(counts, rate, round(left / rate) if rate > 0 and left and campaign.frozen_at else None)
+    return standings_of(session, [campaign])[campaign.id]
 
 
-def _speed(session: Session, campaign: Campaign, counts: Mapping[str, int]) -> float:
-    """Messages per second that left the queue since the oldest pulse of the last ten seconds."""
+def standings_of(session: Session, campaigns: Sequence[Campaign]) -> Mapping[UUID, Standing]:
+    """How some campaigns stand, by id; asked of the database at once."""
     moment = now()
-    pulse = session.scalars(
+    tallies = tallies_of(session, [campaign.gate_id for campaign in campaigns])
+    running = [campaign.id for campaign in campaigns if campaign.status == CampaignStatus.RUNNING]
+    pulses = _pulses_to_compare(session, running, since=moment - SPEED_OVER)
+    standings = {}
+    for campaign in campaigns:
+        counts = _counts(campaign, tallies[campaign.gate_id])
+        rate = _speed(counts, pulses.get(campaign.id), moment)
+        left = counts["queued"] + counts["dispatching"]
+        seconds = round(left / rate) if rate > 0 and left and campaign.frozen_at else None
+        standings[campaign.id] = Standing(counts, rate, seconds)
+    return standings
+
+
+def _pulses_to_compare(
+    session: Session, campaigns: Sequence[UUID], *, since: datetime
+) -> Mapping[UUID, CampaignPulse]:
+    """The oldest pulse of each campaign since then."""
+    if not campaigns:
+        return {}
+    pulses = session.scalars(
         select(CampaignPulse)
-        .where(CampaignPulse.campaign_id == campaign.id, CampaignPulse.at >= moment - SPEED_OVER)
-        .order_by(CampaignPulse.at)
-        .limit(1)
-    ).one_or_none()
+        .ext(distinct_on(CampaignPulse.campaign_id))
+        .where(CampaignPulse.campaign_id.in_(campaigns), CampaignPulse.at >= since)
+        .order_by(CampaignPulse.campaign_id, CampaignPulse.at)
+    )
+    return {pulse.campaign_id: pulse for pulse in pulses}
+
+
+def _speed(counts: Mapping[str, int], pulse: CampaignPulse | None, moment: datetime) -> float:
+    """Messages per second that left the queue since a pulse."""
     if pulse is None:
         return 0.0
     seconds = max((moment - pulse.at).total_seconds(), 1.0)
@@ -144,9 +169,8 @@ def list_campaigns(
         query = query.where(Campaign.id < last_id)
     rows = session.execute(query).all()
     page = page_of(rows, size, key=lambda row: (row[0].id,))
-    return Page(
-        [Entry(row[0], row[1], row[2], standing_of(session, row[0])) for row in page.items], page.next
-    )
+    standings = standings_of(session, [row[0] for row in page.items])
+    return Page([Entry(row[0], row[1], row[2], standings[row[0].id]) for row in page.items], page.next)
 
 
 def entry_of(session: Session, campaign: Campaign) -> Entry:
@@ -248,21 +272,34 @@ def pulses_of(session: Session, campaign: Campaign) -> Sequence[CampaignPulse]:
     return newest[::-1]
 
 
+def recipient_quoted(session: Session, contact_id: UUID, message_id: UUID) -> CampaignRecipient | None:
+    """The recipient row, locked, whose message a reply quotes, be it one that a retry replaced; or None."""
+    return session.scalars(
+        select(CampaignRecipient)
+        .join(Message, Message.origin_id == CampaignRecipient.campaign_id)
+        .where(
+            CampaignRecipient.contact_id == contact_id,
+            Message.id == message_id,
+            Message.origin == Origin.CAMPAIGN,
+        )
+        .with_for_update(of=CampaignRecipient)
+    ).one_or_none()
+
+
 def recipient_to_credit(
-    session: Session, contact_id: UUID, *, quoted_message_id: UUID | None, since: datetime
+    session: Session, contact_id: UUID, *, since: datetime, until: datetime
 ) -> CampaignRecipient | None:
-    """The recipient row that a reply counts for: the one it quotes, else the last campaign that wrote since then."""
-    query = (
+    """The recipient row, locked, of the last campaign whose message was called and taken in that time; or None."""
+    return session.scalars(
         select(CampaignRecipient)
         .join(Message, Message.id == CampaignRecipient.message_id)
-        .where(CampaignRecipient.contact_id == contact_id)
-        .order_by(CampaignRecipient.id.desc())
+        .where(
+            CampaignRecipient.contact_id == contact_id,
+            Message.called_at.between(since, until),
+            Message.accepted_at.is_not(None),
+            Message.state != MessageState.FAILED,
+        )
+        .order_by(Message.called_at.desc())
         .limit(1)
         .with_for_update(of=CampaignRecipient)
-    )
-    if quoted_message_id is not None:
-        quoted = session.scalars(query.where(CampaignRecipient.message_id == quoted_message_id)).one_or_none()
-        if quoted is not None:
-            return quoted
-    wrote = and_(Message.called_at >= since, Message.state.not_in((*UNSENT, MessageState.FAILED)))
-    return session.scalars(query.where(wrote)).one_or_none()
+    ).one_or_none()

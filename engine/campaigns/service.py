@@ -1,6 +1,6 @@
 """What happens when I press Start, Pause, Resume, Cancel: the verbs of a campaign.
 
-A verb locks the campaign's row, consults the table of allowed transitions, opens or closes its gate, and states the
+A verb locks the campaign's row, consults the table of allowed transitions (`states.py`), opens or closes its gate, and states the
 fact. Nothing here sends; the gate decides whether the dispatcher may.
 """
 
@@ -14,25 +14,26 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.campaigns.audience import Blast, Waterfall, check_audience, preview
-from engine.campaigns.events import state_changed
-from engine.campaigns.models import TRANSITIONS, Campaign, CampaignStatus
+from engine.campaigns.events import look_again, state_changed
+from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import counts_of, get_campaign
+from engine.campaigns.retrying import FROM_THE_FIRST
+from engine.campaigns.states import move, unknown_channel
 from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
-from engine.core.db import after_commit, run
+from engine.core.db import after_commit
 from engine.core.errors import Invalid, WrongState
 from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
 from engine.core.phone import parse_phone
 from engine.messaging import ledger
-from engine.messaging.counters import Steps
+from engine.messaging.connections import find_channel
 from engine.messaging.models import (
     Channel,
     Gate,
     Lane,
     Message,
-    MessageState,
     Origin,
     Template,
     TemplateSnapshot,
@@ -160,6 +161,7 @@ def begin(session: Session, campaign: Campaign) -> None:
     campaign.snapshot_id = snapshot.id
     campaign.started_at = now()
     campaign.pause_reason = None
+    campaign.unfinished = True
     _move(session, campaign, CampaignStatus.RUNNING)
     after_commit(session, lambda: ring("freeze"))
 
@@ -171,8 +173,7 @@ def pause(session: Session, campaign_id: UUID, *, reason: str | None = None) -> 
     ledger.set_gate(session, campaign.gate_id, is_open=False, reason=reason or "paused")
     campaign.pause_reason = reason
     _move(session, campaign, CampaignStatus.PAUSING)
-    after_commit(session, lambda: ring("send"))
-    _look_again(session, campaign)
+    look_again(session, campaign)
     return campaign
 
 
@@ -184,7 +185,7 @@ def resume(session: Session, campaign_id: UUID) -> Campaign:
     campaign.pause_reason = campaign.paused_at = None
     _move(session, campaign, CampaignStatus.RUNNING)
     after_commit(session, lambda: ring("freeze"))
-    _look_again(session, campaign)
+    look_again(session, campaign)
     return campaign
 
 
@@ -202,70 +203,29 @@ def cancel(session: Session, campaign_id: UUID) -> Campaign:
         ),
     )
     ledger.set_gate(session, campaign.gate_id, is_open=False, reason="cancelled")
-    _move(session, campaign, CampaignStatus.CANCELLED, tell=False)
-    if counts_of(session, campaign)["queued"] <= CANCEL_AT_ONCE:
-        cancel_queued(session, campaign.gate_id)
-    else:
+    move(session, campaign, CampaignStatus.CANCELLED)
+    campaign.unfinished = counts_of(session, campaign)["queued"] > CANCEL_AT_ONCE
+    if campaign.unfinished:
         after_commit(session, lambda: ring("freeze"))
+    else:
+        cancel_queued(session, campaign.gate_id)
     state_changed(session, campaign)
     return campaign
 
 
-_FAILED_AGAIN = """
-with failed as materialized (
-  select r.id as recipient_id, m.id as old_id, m.contact_id, m.address, m.params, uuidv7() as new_id
-  from campaign_recipients r join messages m on m.tenant_id = r.tenant_id and m.id = r.message_id
-  where r.campaign_id = %(campaign)s and m.state = 'failed' order by r.id
-), replaced as (
-  update messages m set counted = false from failed where m.id = failed.old_id
-), queued as (
-  insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
-                        params, state)
-  select new_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s, address,
-         params, 'queued'
-  from failed order by new_id
-), named as (
-  update campaign_recipients r set message_id = failed.new_id from failed where r.id = failed.recipient_id
-)
-select (array_agg(new_id order by new_id))[1] as first_id, (array_agg(new_id order by new_id desc))[1] as last_id,
-       count(*) as amount
-from (select new_id, (row_number() over (order by new_id) - 1) / %(span)s as span from failed) numbered
-group by span order by 1
-"""
-
-
 def retry_failed(session: Session, campaign_id: UUID) -> Campaign:
-    """Write a new message for each recipient whose message failed, and run; the old one stays in the ledger."""
+    """Run again for those whose message failed; new messages are written for them in pages (`retrying.py`)."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.COMPLETED))
-    spans = [
-        (row.first_id, row.last_id, row.amount)
-        for row in run(
-            session,
-            _FAILED_AGAIN,
-            campaign=campaign.id,
-            channel=campaign.channel_id,
-            gate=campaign.gate_id,
-            origin=Origin.CAMPAIGN,
-            snapshot=campaign.snapshot_id,
-            span=ledger.RANGE_SIZE,
-        )
-    ]
-    if not spans:
+    if not counts_of(session, campaign)["failed"]:
         raise Invalid(
             "nothing_failed", "No message of this campaign has failed, so there is nothing to send again."
         )
-    ledger.add_due(
-        session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, lane=Lane.BULK, spans=spans
-    )
     ledger.set_gate(session, campaign.gate_id, is_open=True)
     campaign.pause_reason = campaign.paused_at = campaign.completed_at = None
-    amount = sum(span[2] for span in spans)
-    steps = Steps()
-    steps.tallies[campaign.gate_id, MessageState.FAILED] -= amount
-    steps.tallies[campaign.gate_id, MessageState.QUEUED] += amount
-    steps.write(session)
+    campaign.retry_after, campaign.unfinished = FROM_THE_FIRST, True
     _move(session, campaign, CampaignStatus.RUNNING)
+    after_commit(session, lambda: ring("freeze"))
     return campaign
 
 
@@ -299,9 +259,10 @@ def blast_of(session: Session, campaign: Campaign) -> Blast:
     snapshot = session.scalars(
         select(TemplateSnapshot).where(TemplateSnapshot.id == campaign.snapshot_id)
     ).one()
-    channel = _channel(session, campaign.channel_id)
+    # Of a channel that was deleted as well: whom a campaign is for does not depend on it.
+    portfolio = session.scalars(select(Channel.portfolio).where(Channel.id == campaign.channel_id)).one()
     params = sql_params(snapshot.variables, alias="page")
-    return Blast(campaign.audience, channel.portfolio, snapshot.category == "MARKETING", params)
+    return Blast(campaign.audience, portfolio, snapshot.category == "MARKETING", params)
 
 
 def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
@@ -353,11 +314,9 @@ def _same_channel(template: Template, channel_id: UUID) -> None:
 
 
 def _channel(session: Session, channel_id: UUID) -> Channel:
-    channel = session.scalars(
-        select(Channel).where(Channel.id == channel_id, Channel.deleted_at.is_(None))
-    ).one_or_none()
+    channel = find_channel(session, channel_id)
     if channel is None:
-        raise Invalid.field("channel_id", "unknown_channel", "We could not find this connection. Choose one.")
+        raise unknown_channel()
     return channel
 
 
@@ -366,19 +325,9 @@ def _require(campaign: Campaign, states: tuple[CampaignStatus, ...]) -> None:
         raise WrongState(campaign.status)
 
 
-def _move(session: Session, campaign: Campaign, status: CampaignStatus, *, tell: bool = True) -> None:
-    """Change the state, if the table of transitions allows it, and state the fact."""
-    if status not in TRANSITIONS[CampaignStatus(campaign.status)]:
-        raise WrongState(campaign.status)
-    campaign.status = status
-    campaign.revision += 1
-    if tell:
-        state_changed(session, campaign)
-
-
-def _look_again(session: Session, campaign: Campaign) -> None:
-    """Have the campaign's end looked at even when no message moves any more."""
-    emit(session, Fact("sends.moved", {"gates": [str(campaign.gate_id)]}))
+def _move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
+    move(session, campaign, status)
+    state_changed(session, campaign)
 
 
 LATEST_START = timedelta(hours=1)

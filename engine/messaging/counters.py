@@ -6,7 +6,7 @@ deadlock. tests/campaigns compares them with the rows after each verb.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -127,9 +127,19 @@ def moved(tallies: Tallies, gate_id: UUID | None, before: str | None, after: str
     tallies[gate_id, after] += 1
 
 
+def tallies_of(session: Session, gates: Collection[UUID]) -> dict[UUID, dict[MessageState, int]]:
+    """For each gate how many counted messages stand in each state (states with none are left out)."""
+    tallies: dict[UUID, dict[MessageState, int]] = {gate_id: {} for gate_id in gates}
+    rows = session.execute(
+        select(MessageTally.gate_id, MessageTally.state, MessageTally.n).where(
+            MessageTally.gate_id.in_(tallies), MessageTally.n != 0
+        )
+    )
+    for gate_id, state, n in rows:
+        tallies[gate_id][MessageState(state)] = n
+    return tallies
+
+
 def tally_of(session: Session, gate_id: UUID) -> dict[MessageState, int]:
     """How many counted messages of a gate stand in each state (states with none are left out)."""
-    rows = session.execute(
-        select(MessageTally.state, MessageTally.n).where(MessageTally.gate_id == gate_id, MessageTally.n != 0)
-    )
-    return {MessageState(state): n for state, n in rows}
+    return tallies_of(session, [gate_id])[gate_id]

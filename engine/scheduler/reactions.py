@@ -13,6 +13,7 @@ from engine.campaigns import progress
 from engine.core.db import run, tenant_session
 from engine.core.log import logger
 from engine.core.system import system_session
+from engine.messaging.forgetting import forget_person
 
 type Reaction = Callable[[Session, Mapping[str, Any]], None]
 
@@ -26,9 +27,14 @@ REACTIONS: Mapping[str, Mapping[str, Reaction]] = {
         "campaigns.follow_sends": lambda session, fact: progress.follow_sends(session, fact["gates"]),
     },
     "gate.closed": {
-        "campaigns.follow_closed_gate": lambda session, fact: progress.follow_closed_gate(
-            session, fact["gate_id"], fact["code"]
-        ),
+        "campaigns.follow_closed_gate": progress.follow_closed_gate,
+    },
+    "contact.deleted": {
+        "messaging.forget_person": forget_person,
+        "campaigns.forget_person": progress.forget_person,
+    },
+    "contacts.merged": {
+        "campaigns.follow_merge": progress.follow_merge,
     },
     "message.received": {
         "campaigns.credit_reply": progress.credit_reply,

@@ -7,10 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from engine.campaigns import audience, progress, queries, service
+from engine.campaigns import audience, freezing, progress, queries, service
 from engine.campaigns.models import Campaign, CampaignRecipient
 from engine.contacts.models import Contact, ContactTag
-from engine.core.bootstrap import DatabaseUrls
 from engine.core.clock import now
 from engine.core.errors import Invalid, WrongState
 from engine.core.system import system_session
@@ -18,15 +17,10 @@ from engine.messaging import ledger
 from engine.messaging.counters import Steps
 from engine.messaging.models import DueSend, Message, MessageState, Template
 from engine.messaging.settlement import Verdict, settle
-from tests.workshop import Shop, add_people, messages_of, open_shop
+from tests.workshop import Shop, add_people, messages_of
 
 EVERYONE: dict[str, Any] = {"all": True}
 NAMED: dict[str, Any] = {"body.1": "contact.name"}
-
-
-@pytest.fixture
-def shop(database: DatabaseUrls) -> Shop:
-    return open_shop()
 
 
 def make(shop: Shop, **changes: Any) -> UUID:
@@ -46,7 +40,7 @@ def begin(shop: Shop, **changes: Any) -> UUID:
     campaign_id = make(shop, **changes)
     with shop.work.session() as session:
         service.start(session, campaign_id)
-    progress.freeze(shop.work, campaign_id)
+    freezing.freeze(shop.work, campaign_id)
     return campaign_id
 
 
@@ -153,7 +147,7 @@ def test_an_audience_of_many_pages_is_frozen_whole_and_once(
     add_people(shop, 17)
 
     campaign_id = begin(shop)
-    progress.freeze(shop.work, campaign_id)
+    freezing.freeze(shop.work, campaign_id)
 
     _, counts = look(shop, campaign_id)
     assert counts["queued"] == 17
@@ -178,9 +172,9 @@ def test_a_pause_and_a_cancel_never_wait_for_a_page_and_the_cancelled_page_is_no
 
     with shop.work.session() as session:
         campaign_id = service.start(session, make(shop)).id
-    monkeypatch.setattr(progress, "freeze_page", write_and_be_cancelled)
+    monkeypatch.setattr(freezing, "freeze_page", write_and_be_cancelled)
 
-    progress.freeze(shop.work, campaign_id)
+    freezing.freeze(shop.work, campaign_id)
 
     status, counts = look(shop, campaign_id)
     assert (status, counts["total"], counts["cancelled"]) == ("cancelled", 0, 0)
@@ -278,6 +272,7 @@ def test_only_the_failed_get_a_new_message_and_are_counted_once(shop: Shop) -> N
 
     with shop.work.session() as session:
         service.retry_failed(session, campaign_id)
+    freezing.freeze(shop.work, campaign_id)
     queued_again = look(shop, campaign_id)
     end_calls(shop, MessageState.ACCEPTED, 2)
 
@@ -310,7 +305,7 @@ def test_a_scheduled_campaign_begins_in_its_time(shop: Shop) -> None:
     with shop.work.session() as session:
         session.execute(update(Campaign).values(scheduled_at=now() - timedelta(seconds=1)))
         service.begin_if_due(session, campaign_id)
-    progress.freeze(shop.work, campaign_id)
+    freezing.freeze(shop.work, campaign_id)
 
     assert early == "scheduled"
     assert look(shop, campaign_id)[0] == "running"
@@ -389,7 +384,7 @@ def test_a_reply_counts_once_for_the_last_campaign_that_wrote(shop: Shop) -> Non
     older, newer = begin(shop), begin(shop)
     end_calls(shop, MessageState.ACCEPTED, 1)
     end_calls(shop, MessageState.ACCEPTED, 1)
-    fact = {"contact_id": str(contact_id), "at": now().isoformat()}
+    fact = {"contact_id": str(contact_id), "at": now().isoformat(), "kind": "text"}
 
     for _ in range(2):
         with shop.work.session() as session:
@@ -408,7 +403,12 @@ def test_a_reply_that_quotes_counts_for_the_campaign_it_quotes(shop: Shop) -> No
         quoted = session.scalars(select(Message.id).where(Message.origin_id == older)).one()
         progress.credit_reply(
             session,
-            {"contact_id": str(contact_id), "at": now().isoformat(), "quoted_message_id": str(quoted)},
+            {
+                "contact_id": str(contact_id),
+                "at": now().isoformat(),
+                "quoted_message_id": str(quoted),
+                "kind": "text",
+            },
         )
 
     assert look(shop, older)[1]["replied"] == 1

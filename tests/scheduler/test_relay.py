@@ -24,8 +24,8 @@ from engine.scheduler import reactions, relay
 from engine.scheduler.reactions import REACTIONS, react_due, reactions_wait
 from engine.scheduler.relay import SHOWN, facts_wait, relay_due
 
-# Stated for who may ask for them later; neither a screen nor a reaction does today.
-STATED_ONLY = {"contact.opted_out", "contacts.merged"}
+# Stated for who may ask for it later; neither a screen nor a reaction does today.
+STATED_ONLY = {"contact.opted_out"}
 # Put together by the relay and shown as `activity.changed`.
 MERGED = {"activity.moved"}
 

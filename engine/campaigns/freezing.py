@@ -1,0 +1,118 @@
+"""What a campaign has to write in pages: its audience frozen, its failed written again, its queue cancelled.
+
+`unfinished` marks the campaigns with pages left. A page is one transaction that takes the campaign's row for its
+checkpoint alone, so that a pause, a cancel or a look at the figures never waits for a page.
+"""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from engine.campaigns.audience import freeze_page, keep_page
+from engine.campaigns.events import look_again, state_changed
+from engine.campaigns.models import Campaign, CampaignStatus
+from engine.campaigns.queries import counts_of, get_campaign
+from engine.campaigns.retrying import keep_retried, retry_page
+from engine.campaigns.service import blast_of
+from engine.campaigns.states import UNDER_WAY, move
+from engine.core.clock import now
+from engine.core.db import Work, run
+from engine.messaging import ledger
+from engine.messaging.settlement import cancel_queued
+
+
+def freeze(work: Work, campaign_id: UUID, *, pages: int | None = None) -> bool:
+    """Write a campaign's pages, to the end or so many of them; True when more are left. Cancelling stops it."""
+    written = 0
+    while pages is None or written < pages:
+        with work.session() as session:
+            if not _write_on(session, campaign_id):
+                return False
+        written += 1
+    return True
+
+
+def _write_on(session: Session, campaign_id: UUID) -> bool:
+    """One page more; True when there is another."""
+    if not _writes_alone(session, campaign_id):
+        return False
+    campaign = get_campaign(session, campaign_id)
+    if not campaign.unfinished:
+        return False
+    if campaign.status == CampaignStatus.CANCELLED:
+        _cancel_on(session, campaign)
+        return False
+    return _freeze_on(session, campaign) if campaign.frozen_at is None else _retry_on(session, campaign)
+
+
+def _writes_alone(session: Session, campaign_id: UUID) -> bool:
+    """True when no other worker writes pages of this campaign now; so until this transaction ends."""
+    rows = run(
+        session,
+        "select pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)) as alone",
+        name=f"freeze:{campaign_id}",
+    )
+    return bool(rows[0].alone)
+
+
+def _freeze_on(session: Session, campaign: Campaign) -> bool:
+    page = freeze_page(session, campaign, blast_of(session, campaign))
+    if _was_cancelled(session, campaign):
+        return True
+    keep_page(session, campaign, page)
+    if page.is_last:
+        campaign.frozen_at = now()
+        campaign.unfinished = campaign.retry_after is not None
+        look_again(session, campaign)
+    return campaign.unfinished
+
+
+def _retry_on(session: Session, campaign: Campaign) -> bool:
+    page = retry_page(session, campaign)
+    if _was_cancelled(session, campaign):
+        return True
+    keep_retried(session, campaign, page)
+    if page.is_last:
+        campaign.unfinished = False
+        look_again(session, campaign)
+    return campaign.unfinished
+
+
+def _was_cancelled(session: Session, campaign: Campaign) -> bool:
+    """Lock the campaign for the checkpoint; of a page that was written while it was cancelled nothing stays."""
+    session.refresh(campaign, with_for_update={"key_share": True})
+    if campaign.status == CampaignStatus.CANCELLED:
+        session.rollback()
+        return True
+    return False
+
+
+def _cancel_on(session: Session, campaign: Campaign) -> None:
+    """Cancel what is queued; what a call under way puts back into the queue later is found by `follow_sends`."""
+    cancel_queued(session, campaign.gate_id)
+    session.refresh(campaign, with_for_update={"key_share": True})
+    campaign.unfinished = counts_of(session, campaign)["queued"] > 0
+    campaign.revision += 1
+    state_changed(session, campaign)
+
+
+def halt(session: Session, campaign_id: UUID, reason: str) -> None:
+    """A campaign whose pages can't be written pauses, with the reason, until a person has looked and resumes it."""
+    campaign = get_campaign(session, campaign_id, lock=True)
+    if campaign.status not in UNDER_WAY:
+        return
+    ledger.set_gate(session, campaign.gate_id, is_open=False, reason=reason)
+    campaign.pause_reason = reason
+    if campaign.status == CampaignStatus.RUNNING:
+        move(session, campaign, CampaignStatus.PAUSING)
+    state_changed(session, campaign)
+    look_again(session, campaign)
+
+
+def to_freeze(session: Session) -> list[tuple[UUID, UUID]]:
+    """(tenant, campaign) with pages to write; not those that stand still for a reason. System session."""
+    rows = run(
+        session,
+        "select tenant_id, id from campaigns where unfinished and (status = 'cancelled' or pause_reason is null)",
+    )
+    return [(row.tenant_id, row.id) for row in rows]
