@@ -58,7 +58,7 @@ CSV_HEADERS = (
 @router.post("/v1/campaigns", status_code=201, dependencies=managers)
 def create_campaign(body: CampaignBody, session: Transaction, caller: Caller) -> CampaignAnswer:
     """Make a draft."""
-    campaign = service.create_campaign(session, **body.model_dump(), created_by=caller.user_id)
+    campaign = service.create_campaign(session, **body.plan(caller.time_zone), created_by=caller.user_id)
     return _answer(session, campaign, caller)
 
 
@@ -96,7 +96,8 @@ def change_campaign(
     campaign_id: UUID, body: CampaignChanges, session: Transaction, caller: Caller
 ) -> CampaignAnswer:
     """Change a draft or scheduled campaign."""
-    return _answer(session, service.change_campaign(session, campaign_id, body.given()), caller)
+    changes = body.given(caller.time_zone)
+    return _answer(session, service.change_campaign(session, campaign_id, changes), caller)
 
 
 @router.delete("/v1/campaigns/{campaign_id}", status_code=204, dependencies=managers)

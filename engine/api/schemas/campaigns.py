@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,7 @@ EXAMPLE: dict[str, Any] = {
     "audience": {"tags": ["clientes"]},
     "variables": {"body.1": "contact.first_name", "body.2": {"text": "20%"}},
 }
+WHEN = "When to begin. Without an offset it is meant in the company's time zone."
 UNEXPLAINED = N_("The provider refused it, with its code %(code)s.")
 
 
@@ -40,7 +42,11 @@ class CampaignBody(BaseModel):
         description="For each gap of the template (`body.1`, `header.1`, `header.media`, `button.0.1`) where its value "
         'comes from: `"contact.name"`, `"contact.first_name"`, `"contact.phone"`, `"field.city"` or `{"text": "…"}`.',
     )
-    scheduled_at: datetime | None = None
+    scheduled_at: datetime | None = Field(default=None, description=WHEN)
+
+    def plan(self, time_zone: str) -> dict[str, Any]:
+        """The fields as they are meant in a time zone."""
+        return self.model_dump() | {"scheduled_at": meant_in(time_zone, self.scheduled_at)}
 
 
 class CampaignChanges(BaseModel):
@@ -55,12 +61,21 @@ class CampaignChanges(BaseModel):
     template_id: UUID | None = None
     audience: dict[str, Any] | None = None
     variables: dict[str, Any] | None = None
-    scheduled_at: datetime | None = None
+    scheduled_at: datetime | None = Field(default=None, description=WHEN)
 
-    def given(self) -> dict[str, Any]:
-        """The fields that were sent; only `scheduled_at` may be emptied."""
+    def given(self, time_zone: str) -> dict[str, Any]:
+        """The fields that were sent, as they are meant in a time zone; only `scheduled_at` may be emptied."""
         sent = self.model_dump(exclude_unset=True)
+        if "scheduled_at" in sent:
+            sent["scheduled_at"] = meant_in(time_zone, self.scheduled_at)
         return {name: value for name, value in sent.items() if value is not None or name == "scheduled_at"}
+
+
+def meant_in(time_zone: str, moment: datetime | None) -> datetime | None:
+    """A moment; one without an offset is a clock's reading in this time zone."""
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=ZoneInfo(time_zone))
 
 
 class AudienceBody(BaseModel):
@@ -128,7 +143,7 @@ class CampaignAnswer(BaseModel):
             audience=campaign.audience,
             variables=campaign.variables,
             status=campaign.status,
-            pause_reason=reason_of(campaign.pause_reason, None, locale),
+            pause_reason=pause_of(campaign.pause_reason, locale),
             scheduled_at=campaign.scheduled_at,
             started_at=campaign.started_at,
             paused_at=campaign.paused_at,
@@ -305,8 +320,6 @@ def reason_of(code: str | None, detail: dict[str, Any] | None, locale: str) -> d
 
 def explain(code: str, provider_code: str | None, locale: str) -> tuple[str, str]:
     """What a stored code means, and what to do about it."""
-    if code in PAUSES:
-        return say(PAUSES[code], locale), ""
     if code in {member.value for member in Refusal}:
         return say(REFUSAL_TEXTS[Refusal(code)], locale), ""
     if code in {member.value for member in Exclusion}:
@@ -318,7 +331,22 @@ def explain(code: str, provider_code: str | None, locale: str) -> tuple[str, str
 
 PAUSES = {
     "missed_start": N_("Its time passed while the system was off, so it waits for you to start it."),
+    "not_frozen": N_(
+        "Its audience could not be gathered: a fault of ours, which is in the logs. Resume it to try again."
+    ),
+    "template_not_approved": N_("WhatsApp does not approve its template, or no longer. Choose another."),
+    "unknown_channel": N_("Its connection was deleted. Choose another."),
+    "unknown_tag": N_("Nobody has a tag of its audience any more. Choose another audience."),
+    "unknown_import": N_("The import of its audience is gone. Choose another audience."),
 }
+STUCK = N_("It can't go on as it is (%(code)s). Open it, and correct what is marked.")
+
+
+def pause_of(code: str | None, locale: str) -> dict[str, str] | None:
+    """`{code, text}` for why a campaign stands still, in the reader's language; None when there is no reason."""
+    if code is None or code in EXPLANATIONS:
+        return reason_of(code, None, locale)
+    return {"code": code, "text": say(PAUSES.get(code, STUCK), locale, {"code": code})}
 
 
 def why(person: Recipient, locale: str) -> dict[str, str] | None:
