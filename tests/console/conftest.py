@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tests.console.gallery_browser import browser, gallery, page, phone, playwright
+
+__all__ = ["browser", "gallery", "page", "phone", "playwright"]
+
 
 @pytest.fixture
 def redis_url(valkey_url: str) -> str:

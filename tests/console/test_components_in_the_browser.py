@@ -1,95 +1,13 @@
 """The component kit in a real browser, through its gallery."""
 
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
 from tests.console import gallery_samples as data
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-PATIENCE_MS = 30_000  # a busy machine is slow, not wrong
-expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture(scope="module")
-def gallery() -> Iterator[str]:
-    """The address of a running gallery."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "tests.console.gallery", str(port)])
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            httpx.get(f"{address}/console", timeout=10)
-            break
-        except httpx.TransportError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-    yield address
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright, chromium: str) -> Iterator[Browser]:
-    started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def page(browser: Browser, gallery: str) -> Iterator[Page]:
-    """A desk-sized page at the gallery; the test fails when the page complains or asks another host."""
-    yield from opened(browser, gallery, width=1440, height=900)
-
-
-@pytest.fixture
-def phone(browser: Browser, gallery: str) -> Iterator[Page]:
-    """The same at the size of a phone."""
-    yield from opened(browser, gallery, width=390, height=844)
-
-
-def opened(browser: Browser, gallery: str, *, width: int, height: int) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        base_url=gallery,
-        service_workers="block",
-        has_touch=width < 500,
-    )
-    page, complaints = context.new_page(), list[str]()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console", lambda said: complaints.append(said.text) if is_complaint(said.type, said.text) else None
-    )
-    page.on("request", lambda asked: complaints.append(asked.url) if is_foreign(asked.url, gallery) else None)
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def is_complaint(kind: str, text: str) -> bool:
-    return (kind == "error" and "the server responded with a status of" not in text) or "No label for" in text
-
-
-def is_foreign(url: str, gallery: str) -> bool:
-    return not url.startswith((gallery, "blob:", "data:"))
 
 
 def test_every_page_of_the_gallery_is_drawn_without_complaint(page: Page) -> None:
@@ -133,108 +51,6 @@ def test_the_map_names_the_busiest_hour(page: Page) -> None:
     cell.hover()
 
     expect(page.locator(".map .tip")).to_contain_text(f"Tuesday, 3:00 PM to 4:00 PM: {data.CELLS[1][15]}")
-
-
-def test_a_table_pages_forth_and_back(page: Page) -> None:
-    page.goto("/console/campaigns")
-    expect(page.locator(".ft [role=status]")).to_have_text("1–25 of 213")
-
-    page.get_by_label("Next page").click()
-    expect(page.locator(".ft [role=status]")).to_have_text("26–50 of 213")
-    page.get_by_label("Previous page").click()
-
-    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c0")
-
-
-def test_a_table_searches_filters_and_says_when_nothing_is_left(page: Page) -> None:
-    page.goto("/console/campaigns")
-    page.get_by_role("button", name="Paused").click()
-    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c2")
-
-    page.get_by_label("Search…").fill("nowhere")
-    expect(page.get_by_text("No results")).to_be_visible()
-    page.get_by_role("button", name="Clear filters").click()
-
-    expect(page.locator("tbody tr")).to_have_count(25)
-
-
-def test_a_table_sorts_by_a_header(page: Page) -> None:
-    page.goto("/console/campaigns")
-
-    page.get_by_role("button", name="Audience").click()
-
-    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Audience")
-    least = min(data.CAMPAIGNS, key=lambda row: int(str(row["total"])))
-    expect(page.locator("tbody tr").first).to_have_attribute("data-row", str(least["id"]))
-
-
-def test_a_cell_changes_in_place_when_a_fact_arrives(page: Page) -> None:
-    page.goto("/console/campaigns")
-
-    page.locator("[data-row=c0] .menu button").click()
-    page.get_by_role("menuitem", name="Pause").click()
-
-    expect(page.locator("[data-row=c0] [data-col=status]")).to_have_text("Paused")
-    expect(page.locator("[data-row=c0] [data-col=status]")).to_have_class(re.compile("hot"))
-
-
-def test_selected_rows_bring_the_bar_of_actions(page: Page) -> None:
-    page.goto("/console/campaigns")
-
-    page.locator("[data-row=c1] .ck").click()
-    page.locator("[data-row=c2] .ck").click()
-
-    expect(page.get_by_role("toolbar")).to_contain_text("2 selected")
-
-
-def test_what_was_deleted_is_chosen_no_more(page: Page) -> None:
-    page.goto("/console/campaigns")
-    page.locator("[data-row=c1] .ck").click()
-
-    page.get_by_role("toolbar").get_by_role("button", name="Delete").click()
-
-    expect(page.locator("[data-row=c1]")).to_have_count(0)
-    expect(page.get_by_role("toolbar")).to_have_count(0)
-
-
-def test_nothing_stays_chosen_that_a_filter_may_hide(page: Page) -> None:
-    page.goto("/console/campaigns")
-    page.locator("[data-row=c1] .ck").click()
-
-    page.get_by_role("button", name="Paused").click()
-
-    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c2")
-    expect(page.get_by_role("toolbar")).to_have_count(0)
-
-
-def test_a_row_is_a_link_and_the_arrows_lead_from_one_to_the_next(page: Page) -> None:
-    page.goto("/console/campaigns")
-    first = page.get_by_role("link", name=re.compile("#0"))
-    expect(first).to_have_attribute("href", "/console/live")
-
-    first.focus()
-    page.keyboard.press("ArrowDown")
-    expect(page.locator("[data-row=c1] a")).to_be_focused()
-    page.keyboard.press("Space")
-    expect(page.get_by_role("toolbar")).to_contain_text("1 selected")
-    page.keyboard.press("Enter")
-
-    expect(page.locator("[data-view=live]")).to_be_visible()
-    page.go_back()
-    expect(page.locator("[data-view=campaigns]")).to_be_visible()
-
-
-def test_a_page_fetched_anew_flashes_no_more(page: Page) -> None:
-    page.goto("/console/campaigns")
-    page.locator("[data-row=c0] .menu button").click()
-    page.get_by_role("menuitem", name="Pause").click()
-    expect(page.locator("[data-row=c0] [data-col=status]")).to_have_class(re.compile("hot"))
-
-    page.get_by_label("Next page").click()
-    expect(page.locator("tbody tr").first).to_have_attribute("data-row", "c25")
-    page.get_by_label("Previous page").click()
-
-    expect(page.locator("[data-row=c0] [data-col=status]")).not_to_have_class(re.compile("hot"))
 
 
 def test_the_palette_goes_places_by_keyboard(page: Page) -> None:
