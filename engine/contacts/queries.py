@@ -13,8 +13,7 @@ from engine.contacts.models import Contact, ContactField, ContactIdentity, Conta
 from engine.contacts.rows import find_contact, get_contact
 from engine.contacts.searching import Patterns, patterns_of
 from engine.contacts.wording import TAG_LENGTH, clean
-from engine.core.errors import Invalid
-from engine.core.pages import clamp, decode_cursor, page_of
+from engine.core.pages import clamp, decode_id, page_of
 from engine.core.phone import canonical
 
 COUNTED = 10_000
@@ -87,7 +86,7 @@ def list_contacts(
 ) -> ContactPage:
     """One page of people, the newest first."""
     size = clamp(limit)
-    before = _cursor_id(after)
+    before = decode_id(after)
     patterns = patterns_of(search)
     tag = clean(tag, TAG_LENGTH) if tag else None
     ids = _ids_found(patterns, tag, before, size) if patterns else _ids_listed(tag, before, size)
@@ -97,18 +96,6 @@ def list_contacts(
     return ContactPage(
         _with_details(session, page.items), page.next, min(total, COUNTED), total_is_capped=total > COUNTED
     )
-
-
-def _cursor_id(after: str | None) -> UUID | None:
-    values = decode_cursor(after, 1)
-    if values is None:
-        return None
-    try:
-        return UUID(values[0])
-    except (TypeError, ValueError, AttributeError) as error:
-        raise Invalid.field(
-            "after", "unknown_cursor", "This page marker is not one of ours. Start from the first page."
-        ) from error
 
 
 def _ids_found(patterns: Patterns, tag: str | None, before: UUID | None, size: int) -> Select[UUID]:

@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,15 +52,21 @@ def decode_cursor(cursor: str | None, size: int) -> list[Any] | None:
     return values
 
 
-def decode_id(cursor: str | None) -> UUID | None:
-    """The id in a cursor of one id; Invalid when it was not made by us."""
-    values = decode_cursor(cursor, 1)
+def decode_key(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
+    """The sort values in a cursor, each of its kind (str, UUID or datetime); Invalid when it was not made by us."""
+    values = decode_cursor(cursor, len(kinds))
     if values is None:
         return None
     try:
-        return UUID(values[0])
+        return [_READERS[kind](value) for kind, value in zip(kinds, values, strict=True)]
     except (AttributeError, TypeError, ValueError) as error:
         raise _unknown_cursor() from error
+
+
+def decode_id(cursor: str | None) -> UUID | None:
+    """The id in a cursor of one id; Invalid when it was not made by us."""
+    values = decode_key(cursor, (UUID,))
+    return values[0] if values is not None else None
 
 
 def page_of[T](rows: Sequence[T], limit: int, key: Callable[[T], Sequence[Any]]) -> Page[T]:
@@ -67,6 +74,22 @@ def page_of[T](rows: Sequence[T], limit: int, key: Callable[[T], Sequence[Any]])
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(shown, encode_cursor(key(shown[-1])) if more and shown else None)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _instant(value: Any) -> datetime:
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise ValueError
+    return instant
+
+
+_READERS: Mapping[type, Callable[[Any], Any]] = {str: _text, UUID: UUID, datetime: _instant}
 
 
 def _unknown_cursor() -> Invalid:

@@ -14,7 +14,7 @@ from engine.contacts.models import Contact, ContactIdentity, IdentityKind
 from engine.contacts.searching import Patterns, patterns_of
 from engine.core.clock import now
 from engine.core.errors import Invalid, NotFound
-from engine.core.pages import Page, clamp, decode_cursor, page_of
+from engine.core.pages import Page, clamp, decode_id, decode_key, page_of
 from engine.messaging.channels.registry import adapter_for
 from engine.messaging.ledger import enqueue
 from engine.messaging.models import (
@@ -69,9 +69,9 @@ def list_conversations(
     patterns = patterns_of(search)
     if patterns is not None:
         query = query.where(Conversation.contact_id.in_(_found(patterns)))
-    cursor = decode_cursor(after, 2)
-    if cursor is not None:
-        at, conversation_id = _instant(cursor[0]), _uuid(cursor[1])
+    last = decode_key(after, (datetime, UUID))
+    if last is not None:
+        at, conversation_id = last
         query = query.where(
             or_(
                 Conversation.last_message_at < at,
@@ -119,9 +119,9 @@ def list_messages(
     get_thread(session, conversation_id)
     size = clamp(limit)
     query = select(Message).where(Message.conversation_id == conversation_id)
-    cursor = decode_cursor(after, 1)
-    if cursor is not None:
-        query = query.where(Message.id < _uuid(cursor[0]))
+    before = decode_id(after)
+    if before is not None:
+        query = query.where(Message.id < before)
     rows = session.scalars(query.order_by(Message.id.desc()).limit(size + 1)).all()
     page = page_of(rows, size, lambda message: (message.id,))
     return Page(_with_words_and_media(session, page.items), page.next)
@@ -260,26 +260,3 @@ def _address(session: Session, channel: Channel, contact: Contact) -> str:
             "no_identity", "This person has neither a phone number nor a WhatsApp id on this channel."
         )
     return known
-
-
-def _uuid(value: Any) -> UUID:
-    try:
-        return UUID(str(value))
-    except ValueError as error:
-        raise _unknown_cursor() from error
-
-
-def _instant(value: Any) -> datetime:
-    try:
-        instant = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise _unknown_cursor() from error
-    if instant.tzinfo is None:
-        raise _unknown_cursor()
-    return instant
-
-
-def _unknown_cursor() -> Invalid:
-    return Invalid.field(
-        "after", "unknown_cursor", "This page marker is not one of ours. Start from the first page."
-    )

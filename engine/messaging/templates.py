@@ -11,9 +11,9 @@ from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from engine.core.clock import now
-from engine.core.errors import Invalid, NotFound
+from engine.core.errors import NotFound
 from engine.core.ids import uuid7
-from engine.core.pages import Page, decode_cursor, page_of
+from engine.core.pages import Page, decode_key, page_of
 from engine.messaging.channels.base import TemplateNotice
 from engine.messaging.events import template_changed
 from engine.messaging.models import Channel, Template, TemplateSnapshot, TemplateStatus
@@ -47,13 +47,9 @@ def list_templates(
         query = query.where(Template.status == status)
     if search:
         query = query.where(func.strpos(Template.name, search.strip().lower().replace(" ", "_")) > 0)
-    cursor = decode_cursor(after, 3)
-    if cursor is not None:
-        name, language, last_id = cursor
-        query = query.where(
-            tuple_(Template.name, Template.language, Template.id)
-            > tuple_(str(name), str(language), _cursor_id(last_id))
-        )
+    last = decode_key(after, (str, str, UUID))
+    if last is not None:
+        query = query.where(tuple_(Template.name, Template.language, Template.id) > tuple_(*last))
     rows = session.scalars(
         query.order_by(Template.name, Template.language, Template.id).limit(limit + 1)
     ).all()
@@ -161,12 +157,3 @@ def snapshot_for(session: Session, template_id: UUID, variables: Mapping[str, An
     session.add(snapshot)
     session.flush()
     return snapshot
-
-
-def _cursor_id(value: object) -> UUID:
-    try:
-        return UUID(str(value))
-    except ValueError as error:
-        raise Invalid.field(
-            "after", "unknown_cursor", "This page marker is not one of ours. Start from the first page."
-        ) from error

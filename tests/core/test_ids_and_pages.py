@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import Invalid
 from engine.core.ids import uuid7, uuid7_at, uuid7_floor
-from engine.core.pages import clamp, decode_cursor, decode_id, encode_cursor, page_of
+from engine.core.pages import clamp, decode_cursor, decode_id, decode_key, encode_cursor, page_of
 
 
 def milliseconds_of(id_: UUID) -> int:
@@ -122,6 +122,19 @@ def test_a_marker_of_an_id_gives_it_back() -> None:
 
     assert decode_id(encode_cursor([id_])) == id_
     assert decode_id(None) is None
+
+
+def test_a_marker_of_several_values_gives_each_back_as_its_kind() -> None:
+    at, id_ = datetime(2026, 11, 20, 12, 30, 0, 123456, tzinfo=UTC), uuid7()
+
+    assert decode_key(encode_cursor(["a", at.isoformat(), id_]), (str, datetime, UUID)) == ["a", at, id_]
+    assert decode_key(None, (str,)) is None
+
+
+@pytest.mark.parametrize("value", [7, "noon", "2026-11-20T12:30:00", ["2026-11-20T12:30:00+00:00"]])
+def test_a_marker_that_holds_no_instant_is_not_ours(value: object) -> None:
+    with pytest.raises(Invalid):
+        decode_key(encode_cursor([value]), (datetime,))
 
 
 def test_pages_follow_each_other_without_gap_or_double() -> None:

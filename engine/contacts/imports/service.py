@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import UUID
 
 from sqlalchemy import select
@@ -28,7 +28,7 @@ from engine.core.db import after_commit
 from engine.core.errors import Invalid, NotFound, TooLarge
 from engine.core.events import Fact, emit
 from engine.core.ids import TenantId, uuid7
-from engine.core.pages import Page, clamp, decode_cursor, page_of
+from engine.core.pages import Page, clamp, decode_id, page_of
 from engine.core.settings import settings
 
 MEBIBYTE = 1024 * 1024
@@ -176,20 +176,10 @@ def list_imports(
     """One page of imports, the newest first."""
     size = clamp(limit)
     statement = select(ContactImport).order_by(ContactImport.id.desc()).limit(size + 1)
-    cursor = decode_cursor(after, 1)
-    if cursor is not None:
-        statement = statement.where(ContactImport.id < cursor_id(cursor[0]))
+    before = decode_id(after)
+    if before is not None:
+        statement = statement.where(ContactImport.id < before)
     return page_of(session.scalars(statement).all(), size, lambda row: (row.id,))
-
-
-def cursor_id(value: Any) -> UUID:
-    """The id in a cursor; Invalid when it is none."""
-    try:
-        return UUID(str(value))
-    except ValueError as error:
-        raise Invalid.field(
-            "after", "unknown_cursor", "This page marker is not one of ours. Start from the first page."
-        ) from error
 
 
 def progress_of(row: ContactImport) -> float:
