@@ -6,10 +6,11 @@ number takes it back, only `set_consent` with a new word of theirs.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,10 @@ from engine.core.ids import uuid7
 
 PURPOSES: Final = (MARKETING,)
 SOURCE_LENGTH = 500
+
+# Sources of what a person said themselves: a word in a message, a switch in WhatsApp, a refusal that WhatsApp reports.
+BY_KEYWORD, BY_SETTINGS, BY_REFUSAL = "whatsapp: keyword", "whatsapp: settings", "whatsapp"
+OWN_WORDS: Final = (BY_KEYWORD, BY_SETTINGS, BY_REFUSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,17 @@ def set_consent(
     source: str,
     purpose: str = MARKETING,
     recorded_by: UUID | None = None,
+    said_at: datetime | None = None,
 ) -> Contact:
     """Write down what a person said, and where; a grant takes back an earlier opt-out, as its newest word."""
     check_consent(purpose, source, state)
     contact = get_locked(session, contact_id)
-    said = clean(source, SOURCE_LENGTH)
-    log_consent(session, contact_id, state=state, source=said, recorded_by=recorded_by)
+    said, at = clean(source, SOURCE_LENGTH), said_at or clock.now()
+    log_consent(session, contact_id, state=state, source=said, recorded_by=recorded_by, said_at=at)
     identities = [as_identity(row) for row in identities_of(session, contact_id)]
     if state is ConsentState.WITHDRAWN:
         suppress(session, identities, source=said)
-        contact_opted_out(session, contact, source=said, at=clock.now())
+        contact_opted_out(session, contact, source=said, at=at)
     else:
         lift_suppression(session, identities)
     contact.marketing_consent = state.value
@@ -80,6 +86,37 @@ def withdraw_consent(
     )
 
 
+def hear(session: Session, contact_id: UUID, *, state: ConsentState, source: str, said_at: datetime) -> bool:
+    """Take a person's own word, however late it comes; False when they have said otherwise since, or it is a copy.
+
+    A stop counts unless they came back later, whatever others wrote down of them meanwhile. Coming back counts unless
+    anybody knows of a later stop; of two words of one moment the stop counts.
+    """
+    contact = get_locked(session, contact_id)
+    said_at = min(said_at, clock.now())  # a clock that runs ahead must not outlast what is said after it
+    if _is_outdated(session, contact_id, state, said_at):
+        return False
+    if contact.marketing_consent == state:
+        # Nothing changes now, but an older word that is still on its way must find this one.
+        log_consent(session, contact_id, state=state, source=source, recorded_by=None, said_at=said_at)
+    else:
+        set_consent(session, contact_id, state=state, source=source, said_at=said_at)
+    return True
+
+
+def _is_outdated(session: Session, contact_id: UUID, state: ConsentState, said_at: datetime) -> bool:
+    is_own = Consent.source.in_(OWN_WORDS)
+    grant, stop = Consent.state == ConsentState.GRANTED, Consent.state == ConsentState.WITHDRAWN
+    if state is ConsentState.WITHDRAWN:
+        later = or_(
+            and_(grant, is_own, Consent.said_at > said_at), and_(stop, is_own, Consent.said_at == said_at)
+        )
+    else:
+        later = or_(and_(stop, Consent.said_at >= said_at), and_(grant, is_own, Consent.said_at == said_at))
+    query = exists().where(Consent.contact_id == contact_id, Consent.purpose == MARKETING, later)
+    return bool(session.scalar(select(query)))
+
+
 def check_consent(purpose: str, source: str, state: ConsentState = ConsentState.GRANTED) -> None:
     """Raise Invalid unless a word on consent says for what it is and where it was given."""
     if purpose not in PURPOSES:
@@ -93,7 +130,13 @@ def check_consent(purpose: str, source: str, state: ConsentState = ConsentState.
 
 
 def log_consent(
-    session: Session, contact_id: UUID, *, state: ConsentState, source: str, recorded_by: UUID | None
+    session: Session,
+    contact_id: UUID,
+    *,
+    state: ConsentState,
+    source: str,
+    recorded_by: UUID | None,
+    said_at: datetime | None = None,
 ) -> None:
     """Append one word to the log."""
     row = Consent(
@@ -103,6 +146,7 @@ def log_consent(
         state=state.value,
         source=source,
         recorded_by=recorded_by,
+        said_at=said_at or clock.now(),
     )
     session.add(row)
     session.flush()

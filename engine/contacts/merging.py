@@ -69,6 +69,7 @@ def _move_rows(session: Session, *, kept: UUID, gone: UUID) -> None:
                 state=word.state,
                 source=word.source,
                 recorded_by=word.recorded_by,
+                said_at=word.said_at,
                 recorded_at=word.recorded_at,
             )
         )

@@ -137,7 +137,10 @@ class ContactField(Base):
 
 
 class Consent(TenantTable, Base):
-    """One word of a person on one purpose, with its source; append-only, the newest counts."""
+    """One word of a person on one purpose, with its source; append-only.
+
+    What was said last counts: `said_at` is the person's time, `recorded_at` ours.
+    """
 
     __tablename__ = "consents"
     __table_args__ = (
@@ -156,6 +159,7 @@ class Consent(TenantTable, Base):
     state: Mapped[str]
     source: Mapped[str]
     recorded_by: Mapped[UUID | None]
+    said_at: Mapped[datetime] = mapped_column(server_default=func.now())
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.contacts.consent import set_consent, withdraw_consent
+from engine.contacts.consent import BY_KEYWORD, BY_SETTINGS, hear
 from engine.contacts.identities import Identity, bsuid_identity, phone_identity
-from engine.contacts.models import MARKETING, Consent, ConsentState, Contact, IdentityKind
+from engine.contacts.models import ConsentState, Contact, IdentityKind
 from engine.contacts.resolving import change_identity, resolve_contact
 from engine.contacts.service import record_inbound
 from engine.core.bells import ring
@@ -47,8 +47,6 @@ REMARKS = frozenset({"reaction", "edit", "revoke"})
 SILENT = frozenset({"edit", "revoke"})
 WORDED = frozenset({"text", "button", "interactive"})
 FILENAME_LENGTH = 255
-
-BY_KEYWORD, BY_PROVIDER = "whatsapp: keyword", "whatsapp: settings"
 
 
 def receive(session: Session, channel: Channel, message: InboundMessage, steps: Steps) -> UUID | None:
@@ -103,7 +101,7 @@ def receive(session: Session, channel: Channel, message: InboundMessage, steps: 
     if message.media is not None:
         _await_media(session, channel, message_id, message.media)
     if message.kind in WORDED:
-        _grant_wish(session, contact, wish_of(message.text))
+        _grant_wish(session, contact, wish_of(message.text), at)
     steps.happenings[bucket_of(at), channel.id, "received"] += 1
     _tell(session, row, message)
     messages_changed(session, [row])
@@ -160,12 +158,13 @@ def _await_media(session: Session, channel: Channel, message_id: UUID, media: In
     after_commit(session, lambda: ring("media"))
 
 
-def _grant_wish(session: Session, contact: Contact, wish: Wish | None) -> None:
+def _grant_wish(session: Session, contact: Contact, wish: Wish | None, at: datetime) -> None:
     """Do what a keyword asks for, in the transaction of the message that says it."""
-    if wish is Wish.STOP and contact.marketing_consent != ConsentState.WITHDRAWN:
-        withdraw_consent(session, contact.id, source=BY_KEYWORD)
-    elif wish is Wish.RESUME and contact.marketing_consent == ConsentState.WITHDRAWN:
-        set_consent(session, contact.id, state=ConsentState.GRANTED, source=BY_KEYWORD)
+    if wish is Wish.STOP:
+        hear(session, contact.id, state=ConsentState.WITHDRAWN, source=BY_KEYWORD, said_at=at)
+    elif wish is Wish.RESUME and contact.marketing_consent != ConsentState.NONE:
+        # It takes an opt-out back; of somebody who never agreed it makes no willing reader.
+        hear(session, contact.id, state=ConsentState.GRANTED, source=BY_KEYWORD, said_at=at)
 
 
 def _tell(session: Session, row: Message, message: InboundMessage) -> None:
@@ -205,18 +204,8 @@ def _tell(session: Session, row: Message, message: InboundMessage) -> None:
 def apply_consent_notice(session: Session, channel: Channel, notice: ConsentNotice) -> bool:
     """A person stopped or resumed marketing at the provider; False when something newer was said already."""
     contact = _person(session, channel, notice.sender)
-    latest = session.scalar(
-        select(func.max(Consent.recorded_at)).where(
-            Consent.contact_id == contact.id,
-            Consent.purpose == MARKETING,
-            # What others wrote down of them counts less than their own word, whenever it comes.
-            Consent.source.in_((BY_KEYWORD, BY_PROVIDER)),
-        )
-    )
-    if latest is not None and latest >= notice.occurred_at:
-        return False
-    set_consent(session, contact.id, state=ConsentState(notice.state), source=BY_PROVIDER)
-    return True
+    state = ConsentState(notice.state)
+    return hear(session, contact.id, state=state, source=BY_SETTINGS, said_at=notice.occurred_at)
 
 
 def apply_identity_notice(session: Session, channel: Channel, notice: IdentityNotice) -> bool:

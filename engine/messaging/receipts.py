@@ -18,8 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
+from engine.contacts.consent import BY_REFUSAL, hear
 from engine.contacts.models import ConsentState, Contact
-from engine.contacts.service import withdraw_consent
 from engine.core.db import run
 from engine.core.log import logger
 from engine.messaging.channels.base import StatusReceipt
@@ -227,8 +227,7 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     _remember(session, channel_id, rows)
     for row in rows:
         _count(row, channel_id, steps)
-    stopped = {row.contact_id for row in rows if row.reason_code == OPTED_OUT and row.before != row.after}
-    _withdraw(session, stopped - {None})
+    _withdraw(session, [row for row in rows if row.reason_code == OPTED_OUT and row.before != row.after])
     return len(rows)
 
 
@@ -305,15 +304,23 @@ def _count(row: Row[Any], channel_id: UUID, steps: Steps) -> None:
         )
 
 
-def _withdraw(session: Session, contact_ids: Iterable[UUID]) -> None:
+def _withdraw(session: Session, rows: Iterable[Row[Any]]) -> None:
     """The provider says that these people stopped marketing: so do we, before the next campaign asks."""
-    willing = session.scalars(
-        select(Contact.id)
-        .where(Contact.id.in_(sorted(contact_ids)), Contact.marketing_consent != ConsentState.WITHDRAWN)
-        .order_by(Contact.id)
-    ).all()
-    for contact_id in willing:
-        withdraw_consent(session, contact_id, source="whatsapp")
+    refused: dict[UUID, datetime] = {}
+    for row in rows:
+        if row.contact_id is not None:
+            refused[row.contact_id] = max(row.failed_at, refused.get(row.contact_id, row.failed_at))
+    if not refused:
+        return
+    known = session.scalars(select(Contact.id).where(Contact.id.in_(refused)).order_by(Contact.id)).all()
+    for contact_id in known:
+        hear(
+            session,
+            contact_id,
+            state=ConsentState.WITHDRAWN,
+            source=BY_REFUSAL,
+            said_at=refused[contact_id],
+        )
 
 
 _PARK = """

@@ -163,6 +163,7 @@ def write_people(work: Work, moment: datetime) -> list[Person]:
                     "purpose": "marketing",
                     "state": consent,
                     "source": source,
+                    "said_at": made_at,
                     "recorded_at": made_at,
                 }
             )

@@ -1,11 +1,16 @@
 """What people write becomes rows: one person, one thread, one message, whatever comes twice or at once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import pytest
 
+from engine.contacts.consent import set_consent
+from engine.contacts.models import ConsentState
 from engine.core.bootstrap import DatabaseUrls
-from engine.messaging.channels.base import InboundMedia, SenderIdentity
+from engine.messaging.channels.base import ConsentNotice, InboundMedia, SenderIdentity
+from engine.messaging.inbound import apply_consent_notice
 from engine.messaging.models import MessageState
 from tests.messaging.receiving import NOON, Stage, at_once, called, facts, set_stage, take_in, written
 
@@ -118,11 +123,57 @@ def test_a_stop_word_within_other_words_says_nothing(stage: Stage, words: str) -
 
 def test_a_resume_word_takes_an_opt_out_back_and_grants_nothing_else(stage: Stage) -> None:
     states = []
-    for words in ("voltar", "sair", "VOLTAR"):
-        take_in(stage, written(stage, text=words))
+    for second, words in enumerate(("voltar", "sair", "VOLTAR")):
+        take_in(stage, written(stage, text=words, occurred_at=NOON + timedelta(seconds=second)))
         states.append(stage.one("select marketing_consent from contacts"))
 
     assert states == ["none", "withdrawn", "granted"]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_the_word_said_last_counts_in_whatever_order_words_come(stage: Stage, order: Sequence[int]) -> None:
+    said = [("sair", 0), ("voltar", 60), ("sair", 120)]
+
+    for index in order:
+        words, second = said[index]
+        take_in(stage, written(stage, text=words, occurred_at=NOON + timedelta(seconds=second)))
+
+    assert stage.one("select marketing_consent from contacts") == "withdrawn"
+
+
+def notice(stage: Stage, state: str, minutes: int) -> bool:
+    """What the person's switch in WhatsApp says, so many minutes after noon."""
+    sender = SenderIdentity(phone="+5571980000102")
+    word = ConsentNotice(stage.account, sender, state, NOON + timedelta(minutes=minutes))
+    with stage.session() as session:
+        return apply_consent_notice(session, stage.channel(session), word)
+
+
+def test_a_stop_counts_though_a_grant_before_it_was_understood_after_it_was_said(stage: Stage) -> None:
+    heard = [notice(stage, "granted", 0), notice(stage, "withdrawn", 1)]
+
+    assert heard == [True, True]
+    assert stage.one("select marketing_consent from contacts") == "withdrawn"
+
+
+def test_a_late_word_and_a_copy_undo_nothing(stage: Stage) -> None:
+    notice(stage, "withdrawn", 2)
+    late = notice(stage, "granted", 1)
+    take_in(stage, written(stage, text="voltar", occurred_at=NOON))
+    copy = notice(stage, "withdrawn", 2)
+
+    assert (late, copy) == (False, False)
+    assert stage.one("select marketing_consent from contacts") == "withdrawn"
+    assert stage.count("consents") == 1
+
+
+def test_a_stop_outlasts_what_others_wrote_down_meanwhile(stage: Stage) -> None:
+    take_in(stage, written(stage, occurred_at=NOON))
+    with stage.session() as session:
+        set_consent(session, stage.one("select id from contacts"), state=ConsentState.GRANTED, source="shop")
+
+    assert notice(stage, "withdrawn", 1)
+    assert stage.one("select marketing_consent from contacts") == "withdrawn"
 
 
 def test_a_file_waits_to_be_fetched(stage: Stage) -> None:

@@ -1,0 +1,20 @@
+"""When a word on consent was said; what a message costs; revisions of counters; snapshots found by their template."""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("alter table consents add column said_at timestamptz")
+    # What was recorded was said then, as far as anybody knows. An UPDATE would change nothing: the owner of a table
+    # sees no tenant's rows. A new type rewrites them all.
+    op.execute("alter table consents alter column said_at type timestamptz using recorded_at")
+    op.execute("alter table consents alter column said_at set default now(), alter column said_at set not null")
+
+
+def downgrade() -> None:
+    op.execute("alter table consents drop column said_at")
