@@ -13,7 +13,9 @@ def upgrade() -> None:
     # What was recorded was said then, as far as anybody knows. An UPDATE would change nothing: the owner of a table
     # sees no tenant's rows. A new type rewrites them all.
     op.execute("alter table consents alter column said_at type timestamptz using recorded_at")
-    op.execute("alter table consents alter column said_at set default now(), alter column said_at set not null")
+    op.execute(
+        "alter table consents alter column said_at set default now(), alter column said_at set not null"
+    )
 
 
 def downgrade() -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from engine.contacts.consent import BY_REFUSAL, hear
 from engine.contacts.models import ConsentState, Contact
 from engine.core.db import run
+from engine.core.events import Fact, emit
 from engine.core.log import logger
 from engine.messaging.channels.base import StatusReceipt
 from engine.messaging.counters import Steps, bucket_of, moved
@@ -46,6 +47,7 @@ class Word:
     failed_at: datetime | None = None
     reason_code: str = ""
     reason: Mapping[str, Any] | None = None
+    stops: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def state_of(word: Word) -> MessageState:
 def merge(receipts: Iterable[StatusReceipt]) -> Word:
     """One word from several on the same message; the order they come in makes no difference."""
     sent = delivered = read = failed = None
-    reason_code, reason, provider_id = "", None, ""
+    reason_code, reason, stops, provider_id = "", None, None, ""
     for receipt in receipts:
         at, status = receipt.occurred_at, receipt.status
         provider_id = min(provider_id, receipt.provider_id) if provider_id else receipt.provider_id
@@ -85,8 +87,8 @@ def merge(receipts: Iterable[StatusReceipt]) -> Word:
         elif status == "failed":
             code = receipt.error_code or "refused"
             if failed is None or (at, code) < (failed, reason_code):
-                failed, reason_code, reason = at, code, receipt.error
-    return Word(provider_id, sent, delivered, read, failed, reason_code, reason)
+                failed, reason_code, reason, stops = at, code, receipt.error, receipt.stops
+    return Word(provider_id, sent, delivered, read, failed, reason_code, reason, stops)
 
 
 def apply_receipts(
@@ -227,7 +229,9 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     _remember(session, channel_id, rows)
     for row in rows:
         _count(row, channel_id, steps)
-    _withdraw(session, [row for row in rows if row.reason_code == OPTED_OUT and row.before != row.after])
+    refused = [row for row in rows if row.after == MessageState.FAILED and row.before != row.after]
+    _withdraw(session, [row for row in refused if row.reason_code == OPTED_OUT])
+    _tell_stops(session, channel_id, [(row, words[row.id]) for row in refused if words[row.id].stops])
     return len(rows)
 
 
@@ -321,6 +325,26 @@ def _withdraw(session: Session, rows: Iterable[Row[Any]]) -> None:
             source=BY_REFUSAL,
             said_at=refused[contact_id],
         )
+
+
+def _tell_stops(session: Session, channel_id: UUID, refused: Iterable[tuple[Row[Any], Word]]) -> None:
+    """State that sending on is of no use, once for each channel and gate: whoever closes them locks in an order of theirs.
+
+    A template that was refused in a message of no gate (a reply, a test) concerns that message alone.
+    """
+    newest: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for row, word in refused:
+        gate_id = str(row.gate_id) if word.stops == "template" and row.gate_id is not None else None
+        if word.stops == "template" and gate_id is None:
+            continue
+        detail = (word.reason or {}).get("detail") or ""
+        fact = {"channel_id": str(channel_id), "gate_id": gate_id, "code": word.reason_code, "detail": detail}
+        fact["at"] = row.failed_at.isoformat()
+        known = newest.get((word.reason_code, gate_id))
+        if known is None or known["at"] < fact["at"]:
+            newest[word.reason_code, gate_id] = fact
+    for fact in newest.values():
+        emit(session, Fact("send.stopped", fact))
 
 
 _PARK = """
@@ -431,4 +455,5 @@ def _from_json(kept: Mapping[str, Any]) -> StatusReceipt:
         send_key=UUID(kept["send_key"]) if kept["send_key"] else None,
         error_code=kept["error_code"],
         error=kept["error"],
+        stops=kept.get("stops"),
     )

@@ -13,6 +13,7 @@ from engine.campaigns import progress
 from engine.core.db import run, tenant_session
 from engine.core.log import logger
 from engine.core.system import system_session
+from engine.messaging import stops
 from engine.messaging.forgetting import forget_person
 
 type Reaction = Callable[[Session, Mapping[str, Any]], None]
@@ -35,6 +36,9 @@ REACTIONS: Mapping[str, Mapping[str, Reaction]] = {
     },
     "contacts.merged": {
         "campaigns.follow_merge": progress.follow_merge,
+    },
+    "send.stopped": {
+        "stops.follow_status": stops.follow_status,
     },
     "message.received": {
         "campaigns.credit_reply": progress.credit_reply,

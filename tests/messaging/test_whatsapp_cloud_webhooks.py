@@ -34,6 +34,17 @@ ANA = SenderIdentity(phone="+5511900000101", bsuid="BR.10000000000000101", name=
 BETO = SenderIdentity(
     phone="+5571980000102", bsuid="BR.10000000000000102", name="Beto Exemplo", alias="+557180000102"
 )
+# What a failed status makes useless to go on with; all else concerns its own message.
+STOPPING = dict.fromkeys(
+    (
+        "account_restricted",
+        "display_name_not_approved",
+        "payment_issue",
+        "spam_limit",
+        "template_category_limit",
+    ),
+    "channel",
+) | {"template_paused": "template"}
 CAIO = SenderIdentity(bsuid="BR.10000000000000103", username="caio.exemplo", name="Caio Exemplo")
 TEMPLATE = {
     "account": None,
@@ -217,6 +228,7 @@ def test_a_failure_that_comes_late_has_the_same_code_as_one_at_once(
     event = only_event(name)
 
     assert (event.status, event.error_code) == ("failed", code)
+    assert event.stops == STOPPING.get(code)
     assert event.error["provider_code"] == provider_code
     assert code in EXPLANATIONS
 

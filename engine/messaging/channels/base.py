@@ -114,7 +114,8 @@ class InboundMessage:
 class StatusReceipt:
     """The provider's word on a message of ours. `status`: sent, delivered, read, failed.
 
-    `error_code` is ours (engine/messaging/failures.py), `error` keeps the provider's own code, title and detail.
+    `error_code` is ours (engine/messaging/failures.py), `error` keeps the provider's own code, title and detail;
+    `stops` says what a failure makes useless to go on with: "channel", "template", or None for this message alone.
     """
 
     account: str
@@ -125,6 +126,7 @@ class StatusReceipt:
     recipient: SenderIdentity | None = None
     error_code: str | None = None
     error: Mapping[str, Any] | None = None
+    stops: str | None = None
     pricing: Mapping[str, Any] | None = None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from engine.core.clock import from_unix
+from engine.core.errors import Misconfigured
 from engine.core.phone import from_provider
 from engine.messaging.channels.base import (
     AccountNotice,
@@ -28,7 +29,7 @@ from engine.messaging.channels.base import (
 from engine.messaging.channels.foreign_json import load, needed, number, part, word
 from engine.messaging.channels.whatsapp_cloud_account import TEMPLATE_STATUSES, quality_in
 from engine.messaging.channels.whatsapp_cloud_content import MALFORMED, content_of
-from engine.messaging.channels.whatsapp_cloud_errors import detail_of, error_of
+from engine.messaging.channels.whatsapp_cloud_errors import TEMPLATE, detail_of, error_of
 from engine.messaging.models import TemplateStatus
 
 type Item = Mapping[str, Any]
@@ -243,7 +244,7 @@ def _status(item: Item, value: Value) -> InboundEvent:
     status = STATUSES.get(str(item["status"]))
     if status is None:
         return Unreadable(value.account, f"unknown status {item['status']}", item)
-    code, error = _failure(item.get("errors")) if status == "failed" else (None, None)
+    failure = _failure(item.get("errors")) if status == "failed" else {}
     recipient = (item.get("recipient_id"), item.get("recipient_user_id"))
     return StatusReceipt(
         account=value.number(),
@@ -254,19 +255,25 @@ def _status(item: Item, value: Value) -> InboundEvent:
         recipient=value.person(*recipient)
         if any(isinstance(one, str) and one for one in recipient)
         else None,
-        error_code=code,
-        error=error,
         pricing=item["pricing"] if isinstance(item.get("pricing"), dict) else None,
+        **failure,
     )
 
 
-def _failure(errors: object) -> tuple[str, dict[str, Any]]:
-    """Our code of a failed status, and what the provider said."""
+def _failure(errors: object) -> dict[str, Any]:
+    """What a failed status says: our code, the provider's words, and what must stop for it."""
     given = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     meaning = error_of(given)
     title = word(given[0].get("title")) if given else None
     detail = detail_of(given[0]) if given else ""
-    return meaning.code, {"provider_code": meaning.provider_code, "title": title, "detail": detail}
+    stops = None
+    if isinstance(meaning, Misconfigured):
+        stops = "template" if meaning.scope == TEMPLATE else "channel"
+    return {
+        "error_code": meaning.code,
+        "error": {"provider_code": meaning.provider_code, "title": title, "detail": detail},
+        "stops": stops,
+    }
 
 
 def _consent(item: Item, value: Value) -> InboundEvent:
