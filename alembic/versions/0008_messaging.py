@@ -16,7 +16,14 @@ def upgrade() -> None:
     op.execute(
         "alter table consents alter column said_at set default now(), alter column said_at set not null"
     )
+    # No index: the columns come with a status, and updates of a message stay heap-only.
+    op.execute(
+        "alter table messages add column price_category text, add column price_type text, add column billable boolean"
+    )
 
 
 def downgrade() -> None:
+    op.execute(
+        "alter table messages drop column price_category, drop column price_type, drop column billable"
+    )
     op.execute("alter table consents drop column said_at")

@@ -257,6 +257,7 @@ class Message(TenantTable, Base):
     the tallies then count only its successor. `params` are the values of the template's variables, frozen with it.
     `attempt` fences a settle: it counts the marks, so an answer can only settle the call that it belongs to. `tries`
     counts the calls that were surely not taken, of which a message has a few.
+    `price_category`, `price_type` and `billable` are the provider's first word on what it costs.
     `work_id` names the due work under which it was marked, so that whoever takes that over knows what was in flight.
     """
 
@@ -301,6 +302,9 @@ class Message(TenantTable, Base):
     tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     reason_code: Mapped[str | None]
     reason: Mapped[dict[str, Any] | None]
+    price_category: Mapped[str | None]
+    price_type: Mapped[str | None]
+    billable: Mapped[bool | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     occurred_at: Mapped[datetime | None]
     called_at: Mapped[datetime | None]

@@ -23,7 +23,7 @@ from engine.contacts.models import ConsentState, Contact
 from engine.core.db import run
 from engine.core.events import Fact, emit
 from engine.core.log import logger
-from engine.messaging.channels.base import StatusReceipt
+from engine.messaging.channels.base import Pricing, StatusReceipt
 from engine.messaging.counters import Steps, bucket_of, moved
 from engine.messaging.models import MessageState
 
@@ -48,6 +48,7 @@ class Word:
     reason_code: str = ""
     reason: Mapping[str, Any] | None = None
     stops: str | None = None
+    pricing: Pricing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,12 @@ def merge(receipts: Iterable[StatusReceipt]) -> Word:
     """One word from several on the same message; the order they come in makes no difference."""
     sent = delivered = read = failed = None
     reason_code, reason, stops, provider_id = "", None, None, ""
+    pricing, priced = None, None
     for receipt in receipts:
         at, status = receipt.occurred_at, receipt.status
         provider_id = min(provider_id, receipt.provider_id) if provider_id else receipt.provider_id
+        if receipt.pricing is not None and (priced is None or (at, status) < priced):
+            pricing, priced = receipt.pricing, (at, status)
         if status == "sent":
             sent = at if sent is None or at < sent else sent
         elif status == "delivered":
@@ -88,7 +92,7 @@ def merge(receipts: Iterable[StatusReceipt]) -> Word:
             code = receipt.error_code or "refused"
             if failed is None or (at, code) < (failed, reason_code):
                 failed, reason_code, reason, stops = at, code, receipt.error, receipt.stops
-    return Word(provider_id, sent, delivered, read, failed, reason_code, reason, stops)
+    return Word(provider_id, sent, delivered, read, failed, reason_code, reason, stops, pricing)
 
 
 def apply_receipts(
@@ -202,10 +206,13 @@ update messages m set
     when m.delivered_at is not null or said.delivered_at is not null then null
     when said.failed_at is not null and (
       m.failed_at is null or (said.failed_at, said.reason_code) < (m.failed_at, m.reason_code)) then said.reason
-    when m.failed_at is not null then m.reason end
+    when m.failed_at is not null then m.reason end,
+  price_category = coalesce(m.price_category, said.price_category),
+  price_type = coalesce(m.price_type, said.price_type),
+  billable = coalesce(m.billable, said.billable)
 from jsonb_to_recordset(%(said)s::jsonb) as said(
   id uuid, provider_id text, first_at timestamptz, sent_at timestamptz, delivered_at timestamptz, read_at timestamptz,
-  failed_at timestamptz, reason_code text, reason jsonb)
+  failed_at timestamptz, reason_code text, reason jsonb, price_category text, price_type text, billable boolean)
 where m.id = said.id and m.id between %(first)s and %(last)s and (m.attempt > 0 or m.accepted_at is not null)
   and (m.accepted_at is null
     or said.sent_at < coalesce(m.sent_at, 'infinity') or said.delivered_at < coalesce(m.delivered_at, 'infinity')
@@ -247,6 +254,9 @@ def _as_row(message_id: UUID, word: Word) -> dict[str, Any]:
         "failed_at": word.failed_at,
         "reason_code": word.reason_code,
         "reason": word.reason,
+        "price_category": word.pricing.category if word.pricing else None,
+        "price_type": word.pricing.type if word.pricing else None,
+        "billable": word.pricing.billable if word.pricing else None,
     }
 
 
@@ -328,7 +338,7 @@ def _withdraw(session: Session, rows: Iterable[Row[Any]]) -> None:
 
 
 def _tell_stops(session: Session, channel_id: UUID, refused: Iterable[tuple[Row[Any], Word]]) -> None:
-    """State that sending on is of no use, once for each channel and gate: whoever closes them locks in an order of theirs.
+    """State that sending on is of no use, once for each channel and gate; who closes them takes the gate's lock first.
 
     A template that was refused in a message of no gate (a reply, a test) concerns that message alone.
     """
@@ -443,7 +453,7 @@ def _id_of(channel_id: UUID, receipt: StatusReceipt) -> UUID:
 
 
 def _to_json(receipt: StatusReceipt) -> str:
-    return orjson.dumps(replace(receipt, recipient=None, pricing=None)).decode()
+    return orjson.dumps(replace(receipt, recipient=None)).decode()
 
 
 def _from_json(kept: Mapping[str, Any]) -> StatusReceipt:
@@ -456,4 +466,5 @@ def _from_json(kept: Mapping[str, Any]) -> StatusReceipt:
         error_code=kept["error_code"],
         error=kept["error"],
         stops=kept.get("stops"),
+        pricing=Pricing(**kept["pricing"]) if kept.get("pricing") else None,
     )

@@ -45,8 +45,8 @@ DEFINERS = {
 }
 # What a mark, a settle or a receipt writes: an index on one of these, and no update of a message is heap-only.
 CHANGED_BY_SENDS = {
-    "accepted_at", "attempt", "called_at", "counted", "delivered_at", "failed_at", "provider_id", "read_at", "reason",
-    "reason_code", "sent_at", "state", "work_id",
+    "accepted_at", "attempt", "billable", "called_at", "counted", "delivered_at", "failed_at", "price_category",
+    "price_type", "provider_id", "read_at", "reason", "reason_code", "sent_at", "state", "work_id",
 }  # fmt: skip
 
 TENANT_DEFAULT_AS_KEPT = "(NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid"

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from engine.contacts.models import Contact
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.ids import uuid7
-from engine.messaging.channels.base import StatusReceipt
+from engine.messaging.channels.base import Pricing, StatusReceipt
 from engine.messaging.counters import Steps
 from engine.messaging.ledger import Lease
 from engine.messaging.models import Lane, MessageState
@@ -209,6 +209,26 @@ def test_the_providers_word_that_a_person_stopped_marketing_withdraws_their_cons
     tell(stage, receipt(stage, "failed", send_key=key, error_code="opted_out"))
 
     assert stage.one("select marketing_consent from contacts") == "withdrawn"
+
+
+def test_a_message_keeps_what_the_provider_first_said_it_costs(stage: Stage) -> None:
+    price = Pricing("marketing", "regular", billable=True)
+    key = send(stage, provider_id="wamid.1")
+
+    tell(stage, receipt(stage, "sent", 1, pricing=price))
+    tell(stage, receipt(stage, "read", 2), receipt(stage, "delivered", 2, pricing=Pricing("utility")))
+
+    costs = stage.rows("select price_category, price_type, billable from messages where id = :id", id=key)
+    assert costs == [("marketing", "regular", True)]
+
+
+def test_a_parked_receipt_keeps_what_its_message_costs(stage: Stage) -> None:
+    tell(stage, receipt(stage, "sent", pricing=Pricing("utility", "free_customer_service", billable=False)))
+
+    with stage.session() as session:
+        (waited,) = claim_parked(session, stage.channel_id, ["wamid.1"])
+
+    assert waited.pricing == Pricing("utility", "free_customer_service", billable=False)
 
 
 def stop(stage: Stage, **given_: Any) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from engine.messaging.channels.base import (
     IdentityNotice,
     InboundMedia,
     InboundMessage,
+    Pricing,
     SenderIdentity,
     SetAside,
     StatusReceipt,
@@ -180,7 +181,7 @@ def test_a_status_is_a_receipt_with_price_and_person() -> None:
         status="delivered",
         occurred_at=at(1794917505),
         recipient=ANA,
-        pricing={"billable": True, "pricing_model": "PMP", "category": "marketing", "type": "regular"},
+        pricing=Pricing("marketing", "regular", billable=True),
     )
 
 
@@ -192,6 +193,31 @@ def test_our_send_key_comes_back_from_a_receipt() -> None:
     (event,) = events_of(payload)
 
     assert event.send_key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "pricing"),
+    [
+        ("status_sent_service_free", Pricing("service", "free_customer_service", billable=False)),
+        (
+            "status_sent_authentication_international",
+            Pricing("authentication_international", "regular", True),
+        ),
+        ("status_failed_131026", None),
+    ],
+)
+def test_a_status_says_what_its_message_costs(name: str, pricing: Pricing | None) -> None:
+    assert only_event(name).pricing == pricing
+
+
+@pytest.mark.parametrize("given", [7, {"category": 7, "type": "", "billable": "yes"}])
+def test_a_price_that_is_malformed_says_nothing(given: object) -> None:
+    payload = payload_of("status_sent_service_free")
+    payload["entry"][0]["changes"][0]["value"]["statuses"][0]["pricing"] = given
+
+    (event,) = events_of(payload)
+
+    assert event.pricing in (None, Pricing())
 
 
 def test_a_voice_note_that_was_played_was_read() -> None:

@@ -111,6 +111,15 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pricing:
+    """What the provider says a message costs: its own words for category and type, and whether it is billed."""
+
+    category: str | None = None
+    type: str | None = None
+    billable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReceipt:
     """The provider's word on a message of ours. `status`: sent, delivered, read, failed.
 
@@ -127,7 +136,7 @@ class StatusReceipt:
     error_code: str | None = None
     error: Mapping[str, Any] | None = None
     stops: str | None = None
-    pricing: Mapping[str, Any] | None = None
+    pricing: Pricing | None = None
 
 
 @dataclass(frozen=True, slots=True)

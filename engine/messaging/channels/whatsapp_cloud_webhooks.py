@@ -20,6 +20,7 @@ from engine.messaging.channels.base import (
     IdentityNotice,
     InboundEvent,
     InboundMessage,
+    Pricing,
     SenderIdentity,
     SetAside,
     StatusReceipt,
@@ -43,6 +44,7 @@ STATUSES: Mapping[str, str] = {
     "played": "read",  # a voice note was heard
     "failed": "failed",
 }
+PRICING_WORD = 40
 PREFERENCES: Mapping[str, str] = {"stop": "withdrawn", "resume": "granted", "signup": "granted"}
 
 # Known fields that are not for us (yet): where their items stand.
@@ -255,8 +257,20 @@ def _status(item: Item, value: Value) -> InboundEvent:
         recipient=value.person(*recipient)
         if any(isinstance(one, str) and one for one in recipient)
         else None,
-        pricing=item["pricing"] if isinstance(item.get("pricing"), dict) else None,
+        pricing=_pricing(item.get("pricing")),
         **failure,
+    )
+
+
+def _pricing(given: object) -> Pricing | None:
+    """What a message costs, in Meta's words; `billable` is to go from their side, then the type alone tells."""
+    if not isinstance(given, dict):
+        return None
+    category, kind, billable = (given.get(key) for key in ("category", "type", "billable"))
+    return Pricing(
+        category[:PRICING_WORD] if isinstance(category, str) and category else None,
+        kind[:PRICING_WORD] if isinstance(kind, str) and kind else None,
+        billable if isinstance(billable, bool) else None,
     )
 
 
