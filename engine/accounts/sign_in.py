@@ -32,7 +32,7 @@ from engine.accounts.tokens import (
     write_refresh_token,
 )
 from engine.core.clock import now
-from engine.core.db import tenant_session
+from engine.core.db import OF_REQUEST, tenant_session
 from engine.core.errors import Conflict, Forbidden, Unauthenticated
 from engine.core.i18n import N_
 from engine.core.ids import uuid7
@@ -94,7 +94,7 @@ def sign_in(email: str, password: str, *, company: str | None, client: Client) -
     WrongCredentials, TooManyTries, CompanyRequired; Forbidden when they are barred or not of that company.
     """
     spent = pay_for_try(normal_email(email), client.address)
-    with system_session() as session:
+    with system_session(OF_REQUEST) as session:
         registered = find_registered(session, email)
         companies = companies_of(session, registered.user.id) if registered else ()
     if not passwords.verify_password(password, registered.password_hash if registered else None):
@@ -107,7 +107,7 @@ def sign_in(email: str, password: str, *, company: str | None, client: Client) -
         )
     _keep_hash_current(registered, password)
     chosen = choose_company(companies, company)
-    with tenant_session(chosen.id) as session:
+    with tenant_session(chosen.id, OF_REQUEST) as session:
         return _open(session, registered.user.id, chosen, client)
 
 
@@ -133,7 +133,7 @@ def refresh(refresh_token: str, *, client: Client) -> Tokens:
     parts = read_refresh_token(refresh_token)
     if parts is None:
         raise Unauthenticated("session_ended")
-    with tenant_session(parts.tenant_id) as session:
+    with tenant_session(parts.tenant_id, OF_REQUEST) as session:
         tokens = _rotate(session, parts, client)
     if tokens is None:
         raise Unauthenticated("session_ended")
@@ -145,7 +145,7 @@ def sign_out(refresh_token: str) -> None:
     parts = read_refresh_token(refresh_token)
     if parts is None:
         return
-    with tenant_session(parts.tenant_id) as session:
+    with tenant_session(parts.tenant_id, OF_REQUEST) as session:
         kept = _find_kept(session, parts)
         if kept is not None:
             end_session(session, kept.session_id, "signed_out")
@@ -153,18 +153,18 @@ def sign_out(refresh_token: str) -> None:
 
 def switch_company(principal: Principal, company: str, *, client: Client) -> Tokens:
     """Tokens for another company of the same person; the sign-in to the present one ends."""
-    with system_session() as session:
+    with system_session(OF_REQUEST) as session:
         chosen = choose_company(companies_of(session, principal.user_id), company)
-    with tenant_session(chosen.id) as session:
+    with tenant_session(chosen.id, OF_REQUEST) as session:
         tokens = _open(session, principal.user_id, chosen, client)
-    with tenant_session(principal.tenant_id) as session:
+    with tenant_session(principal.tenant_id, OF_REQUEST) as session:
         end_session(session, principal.session_id, "switched")
     return tokens
 
 
 def companies_of_principal(principal: Principal) -> Sequence[CompanyOfUser]:
     """All companies of the caller, also those that their present session can't see."""
-    with system_session() as session:
+    with system_session(OF_REQUEST) as session:
         return companies_of(session, principal.user_id)
 
 
@@ -172,7 +172,7 @@ def _keep_hash_current(registered: Registered, password: str) -> None:
     known_hash = registered.password_hash
     if known_hash is None or not passwords.is_outdated(known_hash):
         return
-    with system_session() as session:
+    with system_session(OF_REQUEST) as session:
         session.execute(
             update(Password)
             .where(Password.user_id == registered.user.id, Password.hash == known_hash)

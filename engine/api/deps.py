@@ -27,7 +27,7 @@ from engine.accounts.principal import Principal, principal_of
 from engine.accounts.tokens import AccessClaims, read_access_token
 from engine.api.errors import Busy
 from engine.api.keyed import keyed_request
-from engine.core.db import Work, tenant_session
+from engine.core.db import OF_REQUEST, Work, tenant_session
 from engine.core.errors import Unauthenticated
 from engine.core.pages import MAX_LIMIT, clamp
 
@@ -69,7 +69,7 @@ Place = Annotated[None, Depends(place, scope="function")]
 
 def transaction(request: Request, claimed: Claims, _place: Place) -> Iterator[Session]:
     """A session of the caller's company; it commits when the route has ended well, before the answer leaves."""
-    with tenant_session(claimed.tenant_id) as session:
+    with tenant_session(claimed.tenant_id, OF_REQUEST) as session:
         principal = _enter(request, session, claimed)
         keyed = keyed_request(request, principal.user_id)
         if keyed is not None:
@@ -80,7 +80,7 @@ def transaction(request: Request, claimed: Claims, _place: Place) -> Iterator[Se
 
 def doing(request: Request, claimed: Claims, _place: Place) -> Iterator[Work]:
     """The caller's `Work`: opens short sessions of their company, for a route that waits on the outside or streams."""
-    work = Work(claimed.tenant_id)
+    work = Work(claimed.tenant_id, OF_REQUEST)
     with work.session() as session:
         principal = _enter(request, session, claimed)
     keyed = keyed_request(request, principal.user_id)

@@ -26,7 +26,7 @@ from engine.api.journal import Journal, NotDurable
 from engine.api.spool import Hook, Spool
 from engine.core.bells import ring
 from engine.core.clock import now
-from engine.core.db import tenant_session
+from engine.core.db import OF_REQUEST, tenant_session
 from engine.core.errors import MasterIAError, Unauthenticated
 from engine.core.ids import uuid7
 from engine.core.log import logger
@@ -116,12 +116,12 @@ class Doors:
 
 def look_up(channel_id: UUID) -> Door:
     """Read a channel's door from the database, whoever's the channel is."""
-    with system_session() as session:
+    with system_session(OF_REQUEST) as session:
         route = session.get(ChannelRoute, channel_id)
         if route is None:
             return Door(checked_at=time.monotonic())
         tenant_id, kind = route.tenant_id, route.kind
-    with tenant_session(tenant_id) as session:
+    with tenant_session(tenant_id, OF_REQUEST) as session:
         channel = session.get(Channel, (tenant_id, channel_id))
         if channel is None or channel.deleted_at is not None:
             return Door(checked_at=time.monotonic())

@@ -26,6 +26,7 @@ MAX_WAITING_BYTES = (
 TICK_SECONDS = 1.0
 CONNECT_SECONDS = 2.0
 COMMIT_SECONDS = 5.0
+LOCK_SECONDS = 3.0
 TOUCH_SECONDS = 10.0
 DRAIN_FILES = 50  # per turn: new arrivals wait no longer than this takes
 
@@ -237,7 +238,12 @@ class Journal:
             self._url,
             timeout=CONNECT_SECONDS,
             # A 200 promises that the webhook survives a crash, whatever the server's default is.
-            server_settings={"application_name": "masteria-intake", "synchronous_commit": "on"},
+            server_settings={
+                "application_name": "masteria-intake",
+                "synchronous_commit": "on",
+                "statement_timeout": f"{COMMIT_SECONDS:.0f}s",
+                "lock_timeout": f"{LOCK_SECONDS:.0f}s",
+            },
         )
 
     async def _lose_connection(self) -> None:

@@ -36,6 +36,20 @@ NAMING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one statement may take, and how long it may wait for a lock, in seconds."""
+
+    statement: float
+    lock: float
+
+
+# Somebody waits for the answer, and a place among few is held meanwhile.
+OF_REQUEST = Limits(statement=10, lock=3)
+# A page of an audience or of a file takes seconds; what takes minutes is stuck.
+OF_JOB = Limits(statement=120, lock=20)
+
+
 class Base(DeclarativeBase):
     """The tables of the product. A table is a tenant's (`TenantTable`) or is listed in tests/house as of no tenant."""
 
@@ -55,19 +69,14 @@ class TenantTable:
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
 
 
-def connect_engine(url: str, *, pool_size: int = 5, is_asked_first: bool = False) -> Engine:
-    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address.
-
-    `is_asked_first` has each connection asked whether it is alive when it is taken: a tenant's session finds out by
-    naming its tenant, one across tenants says nothing before its work.
-    """
+def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address."""
     driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return create_engine(
         driver_url,
         pool_size=pool_size,
         max_overflow=pool_size * 2,
         pool_timeout=10,
-        pool_pre_ping=is_asked_first,
         pool_recycle=1800,
         hide_parameters=True,
         json_deserializer=orjson.loads,
@@ -83,16 +92,35 @@ def app_engine() -> Engine:
 
 @event.listens_for(Session, "after_begin")
 def _name_the_tenant(session: Session, _transaction: SessionTransaction, connection: Any) -> None:
-    tenant_id = session.info.get("tenant_id")
-    if tenant_id is not None:
-        # set_config(..., is_local=true) ends with the transaction: a pooled connection never carries a tenant over.
-        connection.exec_driver_sql("select set_config('app.tenant_id', %s, true)", (str(tenant_id),))
+    """Say whose rows are seen and how long a statement may take; a connection that is dead shows itself by it."""
+    limits: Limits | None = session.info.get("limits")
+    if limits is None:
+        return
+    # set_config(..., is_local=true) ends with the transaction: a pooled connection never carries a tenant over.
+    connection.exec_driver_sql(
+        """select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),
+                  set_config('app.tenant_id', %s, true)""",
+        (_ms(limits.statement), _ms(limits.lock), str(session.info.get("tenant_id") or "")),
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 @contextmanager
-def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
+def waiting_for_locks(session: Session, seconds: float) -> Iterator[None]:
+    """Within this block a statement waits so long for a lock, no longer; on an error the transaction is lost anyway."""
+    run(session, "select set_config('lock_timeout', %(limit)s, true)", limit=_ms(seconds))
+    yield
+    usual: Limits = session.info["limits"]
+    run(session, "select set_config('lock_timeout', %(limit)s, true)", limit=_ms(usual.lock))
+
+
+@contextmanager
+def transaction_on(engine: Engine, tenant_id: UUID | None, limits: Limits = OF_JOB) -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on an error, says DatabaseAway when there is no database."""
-    session = _opened(engine, tenant_id)
+    session = _opened(engine, tenant_id, limits)
     try:
         yield session
         session.commit()
@@ -106,14 +134,15 @@ def transaction_on(engine: Engine, tenant_id: UUID | None) -> Iterator[Session]:
         follow()
 
 
-def _opened(engine: Engine, tenant_id: UUID | None) -> Session:
+def _opened(engine: Engine, tenant_id: UUID | None, limits: Limits) -> Session:
     """A session whose transaction has begun on a connection that is alive.
 
     A server that was started anew leaves dead connections in the pool; the first that is noticed empties it, so one
     more try gets a fresh one, and nobody is told that the database is away when it is not.
     """
     for may_try_again in (True, False):
-        session = Session(engine, expire_on_commit=False, info={"tenant_id": tenant_id, "after_commit": []})
+        info: dict[Any, Any] = {"tenant_id": tenant_id, "limits": limits, "after_commit": []}
+        session = Session(engine, expire_on_commit=False, info=info)
         try:
             session.connection()
         except (OperationalError, InterfaceError) as error:
@@ -140,9 +169,9 @@ def _is_passing(error: OperationalError | InterfaceError) -> bool:
 
 
 @contextmanager
-def tenant_session(tenant_id: UUID) -> Iterator[Session]:
+def tenant_session(tenant_id: UUID, limits: Limits = OF_JOB) -> Iterator[Session]:
     """A transaction that sees one tenant's rows; commits when the block ends well."""
-    with transaction_on(app_engine(), tenant_id) as session:
+    with transaction_on(app_engine(), tenant_id, limits) as session:
         yield session
 
 
@@ -170,9 +199,10 @@ class Work:
     """What a job gets that waits on the outside: it opens short sessions and keeps none open while it waits."""
 
     tenant_id: TenantId
+    limits: Limits = OF_JOB
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A short transaction of this tenant."""
-        with tenant_session(self.tenant_id) as session:
+        with tenant_session(self.tenant_id, self.limits) as session:
             yield session

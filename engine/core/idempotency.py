@@ -1,7 +1,7 @@
 """Idempotency keys: the same request sent twice has one effect and one answer (IETF draft idempotency-key-header-07).
 
 The row is written in the transaction of the effect, so an effect without its stored answer cannot be. A second
-request that comes while the first still runs waits on the row's unique key no longer than `lock_timeout` and is told
+request that comes while the first still runs waits on the row's unique key no longer than `WAIT_SECONDS` and is told
 409; another body under the same key is told 422. Answers are kept for 72 hours.
 """
 
@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint, func, select, text
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from engine.core.db import Base, TenantTable
+from engine.core.db import Base, TenantTable, waiting_for_locks
 from engine.core.errors import Conflict, Invalid
 from engine.core.ids import uuid7
 
 KEPT_HOURS = 72
 MAX_KEY = 255
+WAIT_SECONDS = 0.2
 
 
 class IdempotencyKey(TenantTable, Base):
@@ -64,9 +65,8 @@ def begin(session: Session, *, user_id: str, route: str, key: str, body: bytes) 
         .returning(IdempotencyKey.id)
     )
     try:
-        session.execute(text("set local lock_timeout = '200ms'"))
-        claimed = session.scalar(claim)
-        session.execute(text("set local lock_timeout = default"))
+        with waiting_for_locks(session, WAIT_SECONDS):
+            claimed = session.scalar(claim)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != "55P03":
             raise

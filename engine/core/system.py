@@ -11,18 +11,18 @@ from functools import cache
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from engine.core.db import connect_engine, transaction_on
+from engine.core.db import OF_JOB, Limits, connect_engine, transaction_on
 from engine.core.settings import settings
 
 
 @cache
 def system_engine() -> Engine:
     """The engine of the system role (BYPASSRLS)."""
-    return connect_engine(settings().database_system_url, pool_size=5, is_asked_first=True)
+    return connect_engine(settings().database_system_url, pool_size=5)
 
 
 @contextmanager
-def system_session() -> Iterator[Session]:
+def system_session(limits: Limits = OF_JOB) -> Iterator[Session]:
     """A transaction that sees every tenant's rows; commits when the block ends well."""
-    with transaction_on(system_engine(), None) as session:
+    with transaction_on(system_engine(), None, limits) as session:
         yield session

@@ -2,18 +2,30 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 
 from engine.core import redis as core_redis
 from engine.core.bells import CHANNEL, ring
 from engine.core.bootstrap import DatabaseUrls
-from engine.core.db import after_commit, connect_engine, tenant_of, tenant_session, transaction_on
+from engine.core.db import (
+    OF_REQUEST,
+    Limits,
+    after_commit,
+    connect_engine,
+    run,
+    tenant_of,
+    tenant_session,
+    transaction_on,
+    waiting_for_locks,
+)
 from engine.core.errors import DatabaseAway
 from engine.core.events import Fact, emit
 from engine.core.settings import settings
@@ -136,6 +148,33 @@ def test_a_statement_that_is_refused_is_not_a_database_that_is_away(database: Da
 
     with pytest.raises(DBAPIError):
         take_too_long()
+
+
+@pytest.mark.parametrize("opened", [lambda limits: tenant_session(TENANT, limits), system_session])
+def test_a_session_limits_how_long_a_statement_takes_and_waits(
+    database: DatabaseUrls, opened: Callable[[Limits], AbstractContextManager[Session]]
+) -> None:
+    asked = text("select current_setting('statement_timeout'), current_setting('lock_timeout')")
+
+    with opened(OF_REQUEST) as session:
+        told = [session.execute(asked).one()]
+        with waiting_for_locks(session, 0.2):
+            told.append(session.execute(asked).one())
+        told.append(session.execute(asked).one())
+
+    assert told == [("10s", "3s"), ("10s", "200ms"), ("10s", "3s")]
+
+
+def test_who_waits_for_a_lock_too_long_is_told(database: DatabaseUrls) -> None:
+    def wait_behind(other: Session) -> None:
+        run(other, "select pg_advisory_xact_lock(7)")
+        with tenant_session(TENANT, Limits(statement=10, lock=0.05)) as session:
+            run(session, "select pg_advisory_xact_lock(7)")
+
+    with tenant_session(TENANT) as other, pytest.raises(OperationalError) as refusal:
+        wait_behind(other)
+
+    assert getattr(refusal.value.orig, "sqlstate", None) == "55P03"
 
 
 def test_a_session_across_tenants_is_nobodys(database: DatabaseUrls) -> None:

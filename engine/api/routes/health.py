@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from engine.api.schemas.health import Health, Readiness
-from engine.core.db import app_engine, transaction_on
+from engine.core.db import OF_REQUEST, app_engine, transaction_on
 from engine.core.errors import DatabaseAway
 from engine.core.redis import client
 from engine.core.settings import project_root
@@ -40,7 +40,7 @@ def metrics() -> Response:
 
 def _readiness() -> Readiness:
     try:
-        with transaction_on(app_engine(), None) as session:
+        with transaction_on(app_engine(), None, OF_REQUEST) as session:
             present = session.scalar(text("select version_num from alembic_version"))
     except DatabaseAway:
         return Readiness(status="unready", database="away", schema_state="unknown", redis=_redis_state())

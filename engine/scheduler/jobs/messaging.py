@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from engine.core.db import run, tenant_session
+from engine.core.db import run, tenant_session, waiting_for_locks
 from engine.core.system import system_session
 from engine.messaging import forgetting, intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
@@ -17,6 +17,7 @@ from engine.scheduler.shutdown import stopping
 
 SLICE_SECONDS = 15.0
 MONTHS_AHEAD = 3
+PARTITION_LOCK_SECONDS = 2.0  # it comes again within the hour, months before anybody needs it
 JOURNAL_DAYS = 30
 
 
@@ -75,8 +76,9 @@ def _forget() -> bool:
 
 
 def _partitions() -> bool:
-    with system_session() as session:
-        for ahead in range(MONTHS_AHEAD + 1):
+    """Make the months ahead. A new one locks all of messages, and whoever comes behind waits with it: so not for long."""
+    for ahead in range(MONTHS_AHEAD + 1):
+        with system_session() as session, waiting_for_locks(session, PARTITION_LOCK_SECONDS):
             run(
                 session,
                 "select ensure_message_partition((now() + make_interval(months => %(ahead)s))::date)",
