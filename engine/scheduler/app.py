@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
+from celery.worker.state import active_requests
 
 from engine.core import db, http, ratelimit, system
 from engine.core import redis as core_redis
@@ -91,7 +92,7 @@ def _own_connections(**_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _start_sweeper(sender: Any, **_: Any) -> None:
     queues = frozenset(sender.app.amqp.queues.consume_from)
-    sweeper = Sweeper(queues, send_bell)
+    sweeper = Sweeper(queues, send_bell, lambda: bool(active_requests))
     threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
 
 

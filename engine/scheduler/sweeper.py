@@ -2,7 +2,7 @@
 
 A bell that rings becomes one Celery task (one at a time waits, whoever hears it). Every second the sweeper asks the
 database itself, so a bell that was never heard costs a second. When Redis is away it does the work of its own
-worker's queues directly: campaigns go on.
+worker's queues directly: campaigns go on. So it does when a worker that is connected takes no task any more.
 """
 
 import time
@@ -21,6 +21,7 @@ from engine.scheduler.jobs import JOBS
 
 TICK = 1.0
 WAITING_MS = 3000  # a bell that waits longer than this in its queue may be rung again
+UNHEARD_SECONDS = 15.0  # a job that is due for so long without anybody hearing its bell is worked on here
 
 log = logger(__name__)
 
@@ -35,17 +36,39 @@ class Flag(Protocol):
 def forget_bell(name: str) -> None:
     """The bell has been heard: from here another may wait behind it."""
     try:
-        client().delete(f"bell:{name}")
+        pipeline = client().pipeline(transaction=False)
+        pipeline.delete(f"bell:{name}")
+        pipeline.set(f"heard:{name}", 1, px=round(UNHEARD_SECONDS * 1000))
+        pipeline.execute()
     except redis.RedisError as error:
         log.debug("sweeper.redis_away", error=type(error).__name__)
 
 
-class Sweeper:
-    """Looks for due work on behalf of one worker; `queues` are those that the worker serves."""
+def _was_heard(name: str) -> bool:
+    """Whether some worker took this job's bell a short while ago; without Redis the ringing has done the work."""
+    try:
+        return bool(client().exists(f"heard:{name}"))
+    except redis.RedisError:
+        return True
 
-    def __init__(self, queues: frozenset[str], send_bell: Callable[[str], None]) -> None:
+
+class Sweeper:
+    """Looks for due work on behalf of one worker; `queues` are those that the worker serves.
+
+    `is_busy` says whether the worker has a task in hand: then the next one waits behind it, and all is well.
+    """
+
+    def __init__(
+        self,
+        queues: frozenset[str],
+        send_bell: Callable[[str], None],
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._queues = queues
         self._send_bell = send_bell
+        self._is_busy = is_busy
+        self._due_since: dict[str, float] = {}
+        self._unheard: set[str] = set()
         self._asked_at: dict[str, float] = {}
         self._rung_at: dict[str, float] = {}
         self._held_back: set[str] = set()
@@ -114,10 +137,25 @@ class Sweeper:
                 due = job.is_due(session)
             if due:
                 self._ring(job)
+                self._see_to(job)
+            else:
+                self._due_since.pop(job.name, None)
         except DatabaseAway:
             raise
         except Exception:
             log.exception("sweeper.job_failed", job=job.name)
+
+    def _see_to(self, job: Job) -> None:
+        """Work on a job ourselves when it stays due and nobody takes its bells; other bells wait meanwhile."""
+        now = time.monotonic()
+        is_early = now - self._due_since.setdefault(job.name, now) < UNHEARD_SECONDS
+        if is_early or self._is_busy() or _was_heard(job.name):
+            self._unheard.discard(job.name)
+            return
+        if job.name not in self._unheard:
+            log.warning("sweeper.nobody_takes_tasks", job=job.name)
+            self._unheard.add(job.name)
+        job.work()
 
     def _ring(self, job: Job) -> None:
         if job.queue not in self._queues:

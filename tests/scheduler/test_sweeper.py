@@ -26,6 +26,7 @@ class Worker:
         self.tasks: list[str] = []
         self.worked: list[str] = []
         self.due: set[str] = set()
+        self.is_busy = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -44,7 +45,7 @@ class Worker:
 
     def start(self, *, queues: frozenset[str] = frozenset({EVENTS})) -> None:
         """Begin to sweep; returns when it listens to the bells, if there are any to hear."""
-        sweeper = Sweeper(queues, self.tasks.append)
+        sweeper = Sweeper(queues, self.tasks.append, lambda: self.is_busy)
         self._thread = threading.Thread(target=sweeper.run, args=(self._stop,), daemon=True)
         self._thread.start()
 
@@ -154,6 +155,38 @@ def test_a_broker_that_refuses_the_task_has_the_work_done_directly(
     worker.start()
 
     assert eventually(lambda: worker.worked == ["a"])
+
+
+def test_a_job_that_stays_due_while_nobody_takes_its_bells_is_worked_on_directly(
+    worker: Worker, jobs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNHEARD_SECONDS", 0.3)
+    jobs(worker.job("a", look_every=0.0))
+    worker.due.add("a")
+
+    worker.start()
+
+    assert eventually(lambda: worker.worked == ["a"])
+    assert worker.tasks == ["a"], "and its bell was rung all the same"
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_job_that_waits_behind_another_or_was_heard_elsewhere_is_left_to_its_bell(
+    worker: Worker, jobs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, *, is_busy: bool
+) -> None:
+    monkeypatch.setattr(module, "TICK", 0.05)
+    jobs(worker.job("a", look_every=0.0), worker.job("b", look_every=0.0))
+    worker.due |= {"a", "b"}
+    worker.is_busy = is_busy
+    if not is_busy:
+        forget_bell("a")
+        forget_bell("b")
+    monkeypatch.setattr(module, "UNHEARD_SECONDS", 0.1)
+
+    worker.start()
+    time.sleep(0.6)
+
+    assert worker.worked == []
 
 
 class RefusingList(list[str]):
