@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from engine.core.clock import now
 from engine.core.db import Work, run
-from engine.core.errors import MasterIAError, NotFound, NotTaken, Refused, TooLarge
+from engine.core.errors import DatabaseAway, MasterIAError, NotFound, NotTaken, Refused, TooLarge
 from engine.core.http import Failure, HttpRequest, download
 from engine.core.ids import TenantId
 from engine.core.log import logger
@@ -112,10 +112,19 @@ def fetch_for(work: Work, *, until: float = math.inf) -> int:
 def _fetch_and_keep(work: Work, file: Waiting) -> None:
     try:
         fetched = _fetch(work, file)
-    except MasterIAError as error:
-        log.warning("media.not_fetched", media_id=str(file.id), error=error.code, tries=file.tries)
+    except DatabaseAway:
+        raise
+    except Exception as error:  # noqa: BLE001 - a full disk counts as a try too, and keeps no other file waiting
+        code = error.code if isinstance(error, MasterIAError) else "not_kept"
+        log.warning(
+            "media.not_fetched",
+            media_id=str(file.id),
+            error=code,
+            cause=type(error).__name__,
+            tries=file.tries,
+        )
         with work.session() as session:
-            _postpone(session, file, error)
+            _postpone(session, file, code, final=isinstance(error, Refused | TooLarge))
     else:
         with work.session() as session:
             _keep(session, file, fetched)
@@ -214,8 +223,8 @@ def _keep(session: Session, file: Waiting, fetched: Fetched) -> None:
         media_store().delete(fetched.key)
 
 
-def _postpone(session: Session, file: Waiting, error: MasterIAError) -> None:
-    final = isinstance(error, Refused | TooLarge) or file.tries >= TRIES
+def _postpone(session: Session, file: Waiting, code: str, *, final: bool) -> None:
+    final = final or file.tries >= TRIES
     rows = run(
         session,
         """update media_files set status = %(status)s, error = %(error)s, lease_until = null,
@@ -224,7 +233,7 @@ def _postpone(session: Session, file: Waiting, error: MasterIAError) -> None:
         id=file.id,
         tries=file.tries,
         status="failed" if final else "pending",
-        error=error.code,
+        error=code,
         gap=GAPS[min(file.tries, len(GAPS)) - 1],
     )
     if rows and final:

@@ -1,6 +1,7 @@
 """Files that people send, from a provider on a socket into the store: checked, retried, never another host's."""
 
 import base64
+import errno
 import hashlib
 import json
 import threading
@@ -111,6 +112,22 @@ def test_a_file_is_fetched_checked_and_given_back(stage: Stage, host: FileHost) 
     assert host.asked[0][0].startswith("/v25.0/1234")
     assert all(token == "Bearer a-token" for _, token in host.asked)
     assert list((settings().media_dir / "drafts").iterdir()) == []
+
+
+def test_a_store_that_fails_counts_as_a_try_and_keeps_no_other_file_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalStore, "put", full)
+        wait_for_file(stage)
+        wait_for_file(stage)
+        fetch(stage)
+    rows = stage.rows("select status, tries, error, lease_until, due_at > now() as waits from media_files")
+
+    assert rows == [("pending", 1, "not_kept", None, True)] * 2
 
 
 def test_a_file_of_another_tenant_is_not_found(stage: Stage) -> None:
