@@ -20,9 +20,11 @@ def upgrade() -> None:
     op.execute(
         "alter table messages add column price_category text, add column price_type text, add column billable boolean"
     )
+    op.execute("alter table activity add column revision bigint not null default 1")
 
 
 def downgrade() -> None:
+    op.execute("alter table activity drop column revision")
     op.execute(
         "alter table messages drop column price_category, drop column price_type, drop column billable"
     )

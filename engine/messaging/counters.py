@@ -46,7 +46,8 @@ _ADD_ACTIVITY = text(
     """insert into activity (bucket, channel_id, measure, n)
        select * from unnest(:buckets, :channels, :measures, :amounts) as new(bucket, channel_id, measure, n)
        order by 1, 2, 3
-       on conflict (tenant_id, bucket, channel_id, measure) do update set n = activity.n + excluded.n
+       on conflict (tenant_id, bucket, channel_id, measure) do update
+       set n = activity.n + excluded.n, revision = activity.revision + 1
        returning bucket, channel_id, measure, n"""
 ).bindparams(
     bindparam("buckets", type_=ARRAY(TIMESTAMP(timezone=True))),

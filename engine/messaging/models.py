@@ -393,7 +393,10 @@ class MessageTally(Base):
 
 
 class Activity(Base):
-    """What happened on a channel in a quarter of an hour (half-hour zones exist): accepted, sent, delivered, ..."""
+    """What happened on a channel in a quarter of an hour (half-hour zones exist): accepted, sent, delivered, ...
+
+    `n` falls when an earlier word moves a count to another quarter; `revision` only grows.
+    """
 
     __tablename__ = "activity"
 
@@ -402,6 +405,7 @@ class Activity(Base):
     channel_id: Mapped[UUID] = mapped_column(primary_key=True)
     measure: Mapped[str] = mapped_column(primary_key=True)
     n: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 class JournalEntry(Base):

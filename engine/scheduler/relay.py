@@ -96,10 +96,10 @@ def _merged(session: Session, entries: Sequence[Entry]) -> Iterable[Entry]:
 
 
 def _buckets(session: Session, tenant_id: UUID, keys: set[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Whole quarter-hours as they are now. Counters only grow, so their sum serves as the revision."""
+    """Whole quarter-hours as they are now. Each measure's revision grows with each change, and so does their sum."""
     rows = run(
         session,
-        """select a.bucket, a.channel_id, jsonb_object_agg(a.measure, a.n) as measures, sum(a.n) as revision
+        """select a.bucket, a.channel_id, jsonb_object_agg(a.measure, a.n) as measures, sum(a.revision) as revision
            from activity a join unnest(%(buckets)s::timestamptz[], %(channels)s::uuid[]) as k(bucket, channel_id)
              on a.bucket = k.bucket and a.channel_id = k.channel_id
            where a.tenant_id = %(tenant)s group by 1, 2""",

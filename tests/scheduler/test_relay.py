@@ -4,6 +4,7 @@ import ast
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
 from engine.core.settings import project_root, settings
 from engine.core.system import system_session
+from engine.messaging.counters import record
 from engine.scheduler import reactions, relay
 from engine.scheduler.reactions import REACTIONS, react_due, reactions_wait
 from engine.scheduler.relay import SHOWN, facts_wait, relay_due
@@ -150,14 +152,11 @@ def test_activity_is_shown_as_it_stands_and_not_as_it_moved(heard_by: Callable[[
     tenant_id, channel_id = uuid4(), uuid7()
     heard = heard_by(tenant_id)
     at = "2026-11-20T12:15:00+00:00"
+    bucket = datetime.fromisoformat(at)
     with tenant_session(tenant_id) as session:
-        session.execute(
-            text(
-                """insert into activity (bucket, channel_id, measure, n)
-                   values (:at, :channel, 'sent', 7), (:at, :channel, 'read', 2)"""
-            ),
-            {"at": at, "channel": channel_id},
-        )
+        record(session, {}, Counter({(bucket, channel_id, "sent"): 7, (bucket, channel_id, "read"): 2}))
+    relay_due()
+    heard()
     moved = [[at, str(channel_id), "sent", 3], [at, str(channel_id), "sent", 7]]
     state(tenant_id, *(Fact("activity.moved", {"cells": [cell]}) for cell in moved))
 
@@ -166,8 +165,24 @@ def test_activity_is_shown_as_it_stands_and_not_as_it_moved(heard_by: Callable[[
     [fact] = heard()
     assert fact["kind"] == "activity.changed"
     assert fact["data"]["buckets"] == [
-        {"at": at, "channel_id": str(channel_id), "sent": 7, "read": 2, "revision": 9}
+        {"at": at, "channel_id": str(channel_id), "sent": 7, "read": 2, "revision": 2}
     ]
+
+
+def test_activity_that_moved_to_another_quarter_is_shown_as_the_newer(
+    heard_by: Callable[[UUID], Heard],
+) -> None:
+    tenant_id, channel_id = uuid4(), uuid7()
+    heard = heard_by(tenant_id)
+    noon = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    for bucket, n in ((noon, 5), (noon, -2)):
+        with tenant_session(tenant_id) as session:
+            record(session, {}, Counter({(bucket, channel_id, "sent"): n}))
+        relay_due()
+
+    told = [bucket for fact in heard() for bucket in fact["data"]["buckets"]]
+    assert [bucket["sent"] for bucket in told] == [5, 3]
+    assert told[0]["revision"] < told[1]["revision"]
 
 
 def test_what_nobody_shows_is_not_shown(heard_by: Callable[[UUID], Heard]) -> None:
