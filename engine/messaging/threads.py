@@ -45,7 +45,7 @@ def note_sent(
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What an inbound message means for its thread."""
+    """What an inbound message means for its thread; what does not count (a reaction, an edit) is nothing new to read."""
 
     channel_id: UUID
     contact_id: UUID
@@ -57,7 +57,10 @@ class Arrival:
 
 
 def note_received(session: Session, arrival: Arrival) -> Conversation:
-    """The thread of a message that came, made when there is none: two at once make one."""
+    """The thread of a message that came, made when there is none: two at once make one.
+
+    Its summary stays what was said last; a remark on that becomes the summary of a thread that has nothing else.
+    """
     fresh = insert(Conversation).values(
         id=uuid7(),
         channel_id=arrival.channel_id,
@@ -82,7 +85,7 @@ def note_received(session: Session, arrival: Arrival) -> Conversation:
     }
     statement = fresh.on_conflict_do_update(
         constraint="uq_conversations_contact",
-        set_=newest
+        set_=(newest if arrival.counts else {})
         | {
             "status": "open",
             "unread": Conversation.unread + fresh.excluded.unread,

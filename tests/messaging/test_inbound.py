@@ -194,6 +194,22 @@ def test_a_reaction_is_kept_and_is_nothing_unread(stage: Stage) -> None:
     assert stage.rows("select kind, body, payload from messages") == [("reaction", "👍", {"emoji": "👍"})]
 
 
+@pytest.mark.parametrize("kind", ["reaction", "edit", "revoke"])
+def test_a_remark_on_a_message_leaves_the_summary_as_it_is(stage: Stage, kind: str) -> None:
+    said = take_in(stage, written(stage, text="quero dois"))
+
+    take_in(stage, written(stage, kind=kind, text="👍"))
+
+    summary = "select last_message_id, last_message_text, last_message_kind, revision from conversations"
+    assert stage.rows(summary) == [(said, "quero dois", "text", 2)]
+
+
+def test_a_remark_alone_makes_a_thread_with_a_summary(stage: Stage) -> None:
+    take_in(stage, written(stage, kind="reaction", text="👍"))
+
+    assert stage.one("select last_message_text from conversations") == "👍"
+
+
 def test_a_bare_pin_has_words(stage: Stage) -> None:
     take_in(
         stage, written(stage, kind="location", text=None, payload={"latitude": -12.97, "longitude": -38.5})
