@@ -199,25 +199,14 @@ def test_the_same_credentials_share_their_headers_object() -> None:
     assert first.url is second.url
 
 
-def test_an_accepted_send_is_a_receipt() -> None:
+@pytest.mark.parametrize("status", ["accepted", "held_for_quality_assessment"])
+def test_an_accepted_send_is_a_receipt(status: str) -> None:
     body = {
         "contacts": [{"input": "+5511900000101", "wa_id": "5511900000101"}],
-        "messages": [{"id": WAMID, "message_status": "accepted"}],
+        "messages": [{"id": WAMID, "message_status": status}],
     }
 
     assert CLOUD.read(answer(200, body)) == SendReceipt(WAMID)
-
-
-def test_the_spelling_that_whatsapp_uses_is_kept_where_it_differs() -> None:
-    body = {"contacts": [{"input": "+5571980000102", "wa_id": "557180000102"}], "messages": [{"id": WAMID}]}
-
-    assert CLOUD.read(answer(200, body)) == SendReceipt(WAMID, address_alias="+557180000102")
-
-
-def test_a_message_held_for_its_quality_says_so() -> None:
-    body = {"messages": [{"id": WAMID, "message_status": "held_for_quality_assessment"}]}
-
-    assert CLOUD.read(answer(200, body)).held is True
 
 
 @pytest.mark.parametrize(

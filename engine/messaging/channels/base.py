@@ -19,7 +19,6 @@ class Capabilities:
     media: bool
     service_window_hours: int | None
     read_receipts: bool
-    echoes_send_key: bool
     pair_interval: float = 0.0
     pair_burst: int = 1
 
@@ -52,11 +51,9 @@ class OutboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class SendReceipt:
-    """The provider took it: its id, and the spelling of the address it uses (a Brazilian wa_id without its 9)."""
+    """The provider took it, and calls it by this id."""
 
     provider_id: str
-    address_alias: str | None = None
-    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
