@@ -102,8 +102,8 @@ def _check_tags(session: Session, tags: list[str]) -> None:
         )
 
 
-# `page` is one keyset page of the audience; `judged` says for each person where to write, with what, or why not.
-_JUDGED = """
+# `page` is one keyset page of the audience; `found` says for each person where to write and with what.
+_FOUND = """
 with page as (
   select p.id, p.name, p.phone, p.fields, p.marketing_consent from contacts p
   where p.id > %(after)s and <whom> order by p.id limit %(limit)s
@@ -115,18 +115,25 @@ with page as (
                 and i.scope = %(portfolio)s order by i.id limit 1)) as address,
     <missing> as missing, <params> as params
   from page
-), judged as materialized (
-  select id as contact_id, name, address, params, missing, uuidv7() as message_id,
-    case
+)
+"""
+
+# Why a person gets nothing, by themselves; and because somebody before them has the same number.
+_BY_THEMSELVES = """
       when address is null then 'no_identity'
       when %(marketing)s and marketing_consent = 'withdrawn' then 'opted_out'
       when %(marketing)s and marketing_consent <> 'granted' then 'no_consent'
       when missing is not null then 'missing_variable'
-      when row_number() over (partition by address order by id) > 1 then 'duplicate'
-    end as excluded
+"""
+_BY_ANOTHER = "when row_number() over (partition by address order by id) > 1 then 'duplicate'"
+
+_JUDGED = f"""
+, judged as materialized (
+  select id as contact_id, name, address, params, missing, uuidv7() as message_id,
+    case {_BY_THEMSELVES} {_BY_ANOTHER} end as excluded
   from found
 )
-"""
+"""  # noqa: S608 - our own words
 
 _WHOM = {
     "all": "true",
@@ -137,10 +144,10 @@ _WHOM = {
 }
 
 
-def _judged(blast: Blast) -> tuple[str, dict[str, Any]]:
+def _found(blast: Blast) -> tuple[str, dict[str, Any]]:
     key = next(iter(blast.audience))
     statement = (
-        _JUDGED.replace("<whom>", _WHOM[key])
+        _FOUND.replace("<whom>", _WHOM[key])
         .replace("<missing>", blast.params.missing)
         .replace("<params>", blast.params.params)
     )
@@ -154,26 +161,31 @@ def _judged(blast: Blast) -> tuple[str, dict[str, Any]]:
     return statement, values
 
 
-_PREVIEW = """
-select coalesce(excluded, '') as excluded, count(*) as n,
-       (array_agg(jsonb_build_object('id', contact_id, 'name', name, 'address', address, 'params', params)
-                  order by contact_id))[1:3] as samples
-from judged group by 1
-"""
+# Nothing but the counts is gathered: an audience may be a million people, and this is asked at each edit.
+_COUNT = f"""
+select coalesce(excluded, '') as excluded, count(*) as n
+from (select case {_BY_THEMSELVES} {_BY_ANOTHER} end as excluded from found) judged group by 1
+"""  # noqa: S608 - our own words
+
+# Stops at the first few. Those of one number may stand side by side here, so a few more are read than shown.
+_SAMPLES = f"""
+select id, name, address, params from found where case {_BY_THEMSELVES} end is null order by id limit %(read)s
+"""  # noqa: S608 - our own words
 
 
 def preview(session: Session, blast: Blast) -> Waterfall:
     """What freezing would do now."""
-    statement, values = _judged(blast)
+    statement, values = _found(blast)
     values |= {"after": UUID(int=0), "limit": None}
-    rows = run(session, statement + _PREVIEW, **values)
-    excluded = {Exclusion(row.excluded): row.n for row in rows if row.excluded}
-    sending = next((row for row in rows if not row.excluded), None)
-    samples = tuple(
-        Sample(UUID(sample["id"]), sample["name"], sample["address"], sample["params"] or {})
-        for sample in (sending.samples if sending else [])[:SAMPLES]
-    )
-    return Waterfall(sum(row.n for row in rows), sending.n if sending else 0, excluded, samples)
+    counts = {row.excluded: row.n for row in run(session, statement + _COUNT, **values)}
+    will_send = counts.pop("", 0)
+    rows = run(session, statement + _SAMPLES, **values, read=4 * SAMPLES) if will_send else ()
+    people: dict[str, Sample] = {}
+    for row in rows:
+        people.setdefault(row.address, Sample(row.id, row.name, row.address, row.params or {}))
+    samples = tuple(people.values())[:SAMPLES]
+    excluded = {Exclusion(reason): n for reason, n in counts.items()}
+    return Waterfall(will_send + sum(excluded.values()), will_send, excluded, samples)
 
 
 # Whether an earlier page has the same address is left to the unique index: a look-up of ours would be planned while
@@ -226,7 +238,7 @@ class FrozenPage:
 
 def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPage:
     """Write the recipients and messages of the next page of a running campaign's audience; `keep_page` must follow."""
-    statement, values = _judged(blast)
+    statement, values = _found(blast)
     limit = PAGE if campaign.freeze_after else FIRST_PAGE
     values |= {
         "after": campaign.freeze_after or UUID(int=0),
@@ -239,7 +251,7 @@ def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPag
         "state": MessageState.QUEUED,
         "span": ledger.RANGE_SIZE,
     }
-    row = run(session, statement + _FREEZE, **values)[0]
+    row = run(session, statement + _JUDGED + _FREEZE, **values)[0]
     spans = tuple((UUID(first), UUID(last), amount) for first, last, amount in row.spans)
     return FrozenPage(row.last_contact, row.matched, row.excluded, spans, is_last=row.matched < limit)
 

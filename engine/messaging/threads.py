@@ -45,7 +45,7 @@ def note_sent(
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What an inbound message means for its thread; what does not count (a reaction, an edit) is nothing new to read."""
+    """What an inbound message means for its thread; a remark (a reaction, an edit) does not count as one to read."""
 
     channel_id: UUID
     contact_id: UUID
