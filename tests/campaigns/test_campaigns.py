@@ -16,7 +16,7 @@ from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
 from engine.messaging.models import DueSend, Message, MessageState, Template
-from engine.messaging.settlement import Verdict, settle
+from engine.messaging.settlement import Verdict, cancel_queued, settle
 from tests.workshop import Shop, add_people, messages_of
 
 EVERYONE: dict[str, Any] = {"all": True}
@@ -247,6 +247,26 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
 
     assert (under_way, is_held, ended) == ("pausing", False, "paused")
     assert look(shop, campaign_id) == ("completed", look(shop, campaign_id)[1])
+
+
+def test_cancelling_goes_from_range_to_range_and_misses_none(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "RANGE_SIZE", 2)
+    add_people(shop, 5)
+    campaign_id = begin(shop)
+    with shop.work.session() as session:
+        gate_id = queries.get_campaign(session, campaign_id).gate_id
+
+    taken = []
+    for _ in range(3):
+        with shop.work.session() as session:
+            taken.append(cancel_queued(session, gate_id, most=2))
+
+    assert taken == [4, 1, 0]
+    assert look(shop, campaign_id)[1]["cancelled"] == 5
+    with shop.work.session() as session:
+        assert session.scalars(select(DueSend)).all() == []
 
 
 def test_cancelling_is_final_and_takes_what_has_not_left(shop: Shop) -> None:
