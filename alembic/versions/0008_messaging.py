@@ -21,9 +21,13 @@ def upgrade() -> None:
         "alter table messages add column price_category text, add column price_type text, add column billable boolean"
     )
     op.execute("alter table activity add column revision bigint not null default 1")
+    op.execute(
+        "create index ix_template_snapshots_template on template_snapshots (tenant_id, template_id, id)"
+    )
 
 
 def downgrade() -> None:
+    op.execute("drop index ix_template_snapshots_template")
     op.execute("alter table activity drop column revision")
     op.execute(
         "alter table messages drop column price_category, drop column price_type, drop column billable"

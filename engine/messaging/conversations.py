@@ -29,8 +29,8 @@ from engine.messaging.models import (
 )
 from engine.messaging.policy import check_service_window
 from engine.messaging.rendering import text_of
-from engine.messaging.sources import resolve
-from engine.messaging.templates import get_template, snapshot_for
+from engine.messaging.sources import check_sources, resolve
+from engine.messaging.templates import get_template, snapshot_of_words
 from engine.messaging.threads import conversation_changed, note_sent
 
 SEARCHED_CONTACTS = 10_000  # the newest that match; of people beyond, their threads are not found
@@ -228,8 +228,7 @@ def _from_template(
         raise Invalid.field("template_id", "other_channel", "This template belongs to another channel.")
     if template.status != TemplateStatus.APPROVED:
         raise Invalid.field("template_id", "not_approved", "Only an approved template can be sent.")
-    snapshot = snapshot_for(session, template_id, variables)
-    values = resolve(contact, snapshot.variables)
+    values = resolve(contact, check_sources(template, variables))
     if values.missing:
         raise Invalid.field(
             f"variables.{values.missing[0]}",
@@ -237,6 +236,7 @@ def _from_template(
             "This person has no value for %(key)s. Complete the contact, or write the value here.",
             key=values.missing[0],
         )
+    snapshot = snapshot_of_words(session, template)
     content = {"kind": "template", "snapshot_id": snapshot.id, "params": values.params}
     return text_of(snapshot, values.params), content
 

@@ -192,7 +192,7 @@ class Template(TenantTable, Base):
 
 
 class TemplateSnapshot(TenantTable, Base):
-    """A template as it was when something was sent with it, and where its variables come from; never changed."""
+    """A template as it was when something was sent with it, never changed; `variables` says what fills an audience's."""
 
     __tablename__ = "template_snapshots"
     __table_args__ = (
@@ -201,6 +201,7 @@ class TemplateSnapshot(TenantTable, Base):
             ["templates.tenant_id", "templates.id"],
             name="fk_template_snapshots_template",
         ),
+        Index("ix_template_snapshots_template", "tenant_id", "template_id", "id"),
     )
 
     template_id: Mapped[UUID]

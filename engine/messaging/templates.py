@@ -123,35 +123,37 @@ def apply_notice(session: Session, notice: TemplateNotice) -> Sequence[Template]
 def snapshot_for(session: Session, template_id: UUID, variables: Mapping[str, Any]) -> TemplateSnapshot:
     """The template as it is now with where its variables come from, never changed; an equal one is used again."""
     template = get_template(session, template_id)
-    sources = check_sources(template, variables)
-    newest = session.scalars(
-        select(TemplateSnapshot)
-        .where(TemplateSnapshot.template_id == template_id)
-        .order_by(TemplateSnapshot.id.desc())
-    ).first()
+    return _snapshot(session, template, check_sources(template, variables))
+
+
+def snapshot_of_words(session: Session, template: Template) -> TemplateSnapshot:
+    """The template as it is now, for a message whose values stand in its own params: one serves all such messages."""
+    return _snapshot(session, template, {})
+
+
+def _snapshot(session: Session, template: Template, sources: Mapping[str, Any]) -> TemplateSnapshot:
+    own = select(TemplateSnapshot).where(TemplateSnapshot.template_id == template.id)
     same = session.scalars(
-        select(TemplateSnapshot)
-        .where(
-            TemplateSnapshot.template_id == template_id,
+        own.where(
             TemplateSnapshot.category == template.category,
             TemplateSnapshot.parameter_format == template.parameter_format,
             TemplateSnapshot.components == template.components,
             TemplateSnapshot.variables == sources,
-        )
-        .limit(1)
+        ).limit(1)
     ).first()
     if same is not None:
         return same
+    newest = session.scalars(own.order_by(TemplateSnapshot.id.desc()).limit(1)).first()
     snapshot = TemplateSnapshot(
         id=uuid7(),
-        template_id=template_id,
+        template_id=template.id,
         channel_id=template.channel_id,
         name=template.name,
         language=template.language,
         category=template.category,
         parameter_format=template.parameter_format,
         components=template.components,
-        variables=sources,
+        variables=dict(sources),
         version=newest.version + 1 if newest is not None else 1,
     )
     session.add(snapshot)

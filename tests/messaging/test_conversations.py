@@ -160,6 +160,22 @@ def test_a_template_goes_out_after_the_window_with_the_persons_values(stage: Sta
     assert stage.one("select last_message_text from conversations") == "Oi Ana, tudo bem?"
 
 
+def test_templates_sent_with_words_of_ones_own_share_one_snapshot(stage: Stage) -> None:
+    thread = hear(stage)
+    template_id = approve(stage)
+
+    shown = []
+    for name in ("Bia", "Caio"):
+        with stage.session() as session:
+            message = conversations.reply(
+                session, thread, template_id=template_id, variables={"body.1": {"text": name}}
+            )
+            shown.append(conversations.utterance_of(session, message).text)
+
+    assert shown == ["Oi Bia, tudo bem?", "Oi Caio, tudo bem?"]
+    assert stage.rows("select variables from template_snapshots") == [({},)]
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
