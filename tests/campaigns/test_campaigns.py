@@ -1,5 +1,7 @@
 """Campaigns over a real database: what each verb does, who is left out, and counts that always add up."""
 
+import csv
+import io
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from engine.api.recipients_csv import recipients_csv
 from engine.campaigns import audience, freezing, progress, queries, service
 from engine.campaigns.models import Campaign, CampaignRecipient
 from engine.contacts.models import Contact, ContactTag
@@ -267,6 +270,22 @@ def test_cancelling_goes_from_range_to_range_and_misses_none(
     assert look(shop, campaign_id)[1]["cancelled"] == 5
     with shop.work.session() as session:
         assert session.scalars(select(DueSend)).all() == []
+
+
+def test_the_file_of_recipients_runs_nothing_in_a_spreadsheet(shop: Shop) -> None:
+    names = ["=1+1", "＝HYPERLINK(1)", "\n@SUM(1)", "Ana; Bia"]
+    people = add_people(shop, len(names))
+    with shop.work.session() as session:
+        for person, name in zip(people, names, strict=True):
+            session.execute(update(Contact).where(Contact.id == person).values(name=name))
+    campaign_id = begin(shop)
+
+    sent = "".join(recipients_csv(shop.work, campaign_id, state=None, locale="en"))
+
+    rows = list(csv.reader(io.StringIO(sent.removeprefix("\ufeff"), newline="")))
+    assert rows[0][:3] == ["Name", "Phone", "State"]
+    assert {row[0] for row in rows[1:]} == {"'=1+1", "'＝HYPERLINK(1)", "'\n@SUM(1)", "Ana; Bia"}
+    assert all(row[1].startswith("+55") for row in rows[1:])
 
 
 def test_cancelling_is_final_and_takes_what_has_not_left(shop: Shop) -> None:

@@ -1,8 +1,5 @@
 """Campaigns: drafts, verbs, and how they stand."""
 
-import csv
-import io
-from collections.abc import Iterator
 from uuid import UUID
 
 from fastapi import Query
@@ -10,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from engine.accounts.models import Role
 from engine.api.deps import After, Caller, Doing, Limit, Transaction, domain_router, requires
+from engine.api.recipients_csv import recipients_csv
 from engine.api.schemas.campaigns import (
     AudienceAnswer,
     AudienceBody,
@@ -33,26 +31,10 @@ from engine.api.schemas.campaigns import (
 from engine.campaigns import queries, service
 from engine.campaigns.models import Campaign
 from engine.campaigns.progress import PULSE_SECONDS
-from engine.core.db import Work
-from engine.core.i18n import N_, say
-from engine.core.pages import MAX_LIMIT
 from engine.messaging.rendering import text_of
 
 router = domain_router("campaigns")
 managers = [requires(Role.MANAGER)]
-
-CSV_HEADERS = (
-    N_("Name"),
-    N_("Phone"),
-    N_("State"),
-    N_("Reason"),
-    N_("Accepted"),
-    N_("Sent"),
-    N_("Delivered"),
-    N_("Read"),
-    N_("Failed"),
-    N_("Replied"),
-)
 
 
 @router.post("/v1/campaigns", status_code=201, dependencies=managers)
@@ -195,55 +177,10 @@ def export_recipients(
     with work.session() as session:
         queries.get_campaign(session, campaign_id)
     return StreamingResponse(
-        _csv(work, campaign_id, state, caller.locale),
+        recipients_csv(work, campaign_id, state=state, locale=caller.locale),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="campaign-{campaign_id}.csv"'},
     )
-
-
-def _csv(work: Work, campaign_id: UUID, state: str | None, locale: str) -> Iterator[str]:
-    """The file in pieces, a keyset page a transaction; begins with the mark that makes spreadsheets read UTF-8."""
-    yield "\ufeff" + _line([say(header, locale) for header in CSV_HEADERS])
-    after: str | None = None
-    while True:
-        with work.session() as session:
-            campaign = queries.get_campaign(session, campaign_id)
-            page = queries.list_recipients(session, campaign, state=state, after=after, limit=MAX_LIMIT)
-            people = [RecipientAnswer.of(person, locale) for person in page.items]
-        yield "".join(_line(_cells(person)) for person in people)
-        after = page.next
-        if after is None:
-            return
-
-
-def _cells(person: RecipientAnswer) -> list[str]:
-    moments = (
-        person.accepted_at,
-        person.sent_at,
-        person.delivered_at,
-        person.read_at,
-        person.failed_at,
-        person.replied_at,
-    )
-    reason = person.reason["text"] if person.reason else ""
-    return [
-        _harmless(person.name),
-        person.phone or "",
-        person.state,
-        reason,
-        *(moment.isoformat() if moment else "" for moment in moments),
-    ]
-
-
-def _harmless(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula (OWASP, CSV injection)."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _line(cells: list[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)
-    return buffer.getvalue()
 
 
 def _answer(session: Transaction, campaign: Campaign, caller: Caller) -> CampaignAnswer:

@@ -6,8 +6,8 @@ from typing import Any
 
 from engine.contacts.imports.columns import Plan
 from engine.contacts.imports.phones import is_rounded, read_phone
-from engine.contacts.imports.rejects import without_guard
 from engine.contacts.wording import MAX_TAGS, VALUE_LENGTH, clean, clean_name, split_tags
+from engine.core.csvfile import without_guard
 
 SHOWN = 40
 
