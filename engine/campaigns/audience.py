@@ -21,6 +21,7 @@ from engine.core.i18n import N_
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
 from engine.messaging.models import Lane, MessageState, Origin
+from engine.messaging.policy import REFUSAL_TEXTS, Refusal
 from engine.messaging.sources import SqlParams
 
 FIRST_PAGE = 500  # small, so that the first message leaves at once
@@ -29,7 +30,7 @@ SAMPLES = 3
 
 EXCLUSION_TEXTS = {
     Exclusion.NO_IDENTITY: N_("There is no WhatsApp number for this person."),
-    Exclusion.OPTED_OUT: N_("This person asked not to get marketing messages."),
+    Exclusion.OPTED_OUT: REFUSAL_TEXTS[Refusal.OPTED_OUT],
     Exclusion.NO_CONSENT: N_("This person has not agreed to get marketing messages."),
     Exclusion.DUPLICATE: N_("Another person in this audience has the same number."),
     Exclusion.MISSING_VARIABLE: N_("A value that the template needs is missing for this person."),

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from engine.core.errors import Invalid
 from engine.core.i18n import N_
+from engine.messaging.failures import explain
 
 
 class Refusal(StrEnum):
@@ -20,8 +21,8 @@ class Refusal(StrEnum):
 
 
 REFUSAL_TEXTS = {
-    Refusal.OPTED_OUT: N_("This person asked not to get marketing messages."),
-    Refusal.WINDOW_CLOSED: N_("More than 24 hours have passed since the person's last message."),
+    Refusal.OPTED_OUT: explain("opted_out").text,
+    Refusal.WINDOW_CLOSED: explain("window_closed").text,
     Refusal.PERSON_DELETED: N_("This person was deleted from the contacts."),
 }
 
