@@ -8,23 +8,47 @@ deadlock. tests/campaigns compares them with the rows after each verb.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from engine.core.db import TENANT_DEFAULT, Base
 from engine.core.events import Fact, emit
-from engine.messaging.models import MessageState, MessageTally
-
-BUCKET = timedelta(minutes=15)
+from engine.messaging.models import MessageState
 
 type Tallies = Counter[tuple[UUID, str]]
 type Happenings = Counter[tuple[datetime, UUID, str]]
 
-MEASURES = ("accepted", "sent", "delivered", "read", "failed", "received", "replied")
+
+class MessageTally(Base):
+    """How many counted messages of a gate stand in each state; changed in the transaction of each transition."""
+
+    __tablename__ = "message_tallies"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
+    gate_id: Mapped[UUID] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
+
+
+class Activity(Base):
+    """What happened on a channel in a quarter of an hour (half-hour zones exist): accepted, sent, delivered, ...
+
+    `n` falls when an earlier word moves a count to another quarter; `revision` only grows.
+    """
+
+    __tablename__ = "activity"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
+    bucket: Mapped[datetime] = mapped_column(primary_key=True)
+    channel_id: Mapped[UUID] = mapped_column(primary_key=True)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 def bucket_of(instant: datetime) -> datetime:

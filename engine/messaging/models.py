@@ -382,33 +382,6 @@ class ParkedReceipt(TenantTable, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class MessageTally(Base):
-    """How many counted messages of a gate stand in each state; changed in the transaction of each transition."""
-
-    __tablename__ = "message_tallies"
-
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
-    gate_id: Mapped[UUID] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(primary_key=True)
-    n: Mapped[int] = mapped_column(BigInteger)
-
-
-class Activity(Base):
-    """What happened on a channel in a quarter of an hour (half-hour zones exist): accepted, sent, delivered, ...
-
-    `n` falls when an earlier word moves a count to another quarter; `revision` only grows.
-    """
-
-    __tablename__ = "activity"
-
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=TENANT_DEFAULT)
-    bucket: Mapped[datetime] = mapped_column(primary_key=True)
-    channel_id: Mapped[UUID] = mapped_column(primary_key=True)
-    measure: Mapped[str] = mapped_column(primary_key=True)
-    n: Mapped[int] = mapped_column(BigInteger)
-    revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
-
-
 class JournalEntry(Base):
     """One webhook body as it came, verified, before it is understood; of no tenant, system role only.
 

@@ -259,7 +259,7 @@ def test_the_models_are_what_the_migrations_make(
     catalogue: psycopg.Connection, postgres: DatabaseUrls
 ) -> None:
     for module in pkgutil.walk_packages(engine.__path__, "engine."):
-        if module.name.endswith((".models", ".crypto", ".events", ".idempotency")):
+        if module.name.endswith((".models", ".counters", ".crypto", ".events", ".idempotency")):
             importlib.import_module(module.name)
     # Written by the relay's and the timetable's own SQL.
     without_model = {"alembic_version", "periodic_slots"}
