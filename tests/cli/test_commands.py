@@ -1,12 +1,17 @@
+from collections.abc import Callable
+
 import pytest
 from typer.testing import CliRunner
 
 from engine import seed
+from engine.accounts.passwords import verify_password
+from engine.accounts.queries import find_registered
 from engine.cli.app import app, sentence_of
 from engine.cli.doctor import examine
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
 from engine.core.settings import DATABASE_VARIABLES, Environment, SettingsError, settings
+from engine.core.system import system_session
 
 
 @pytest.fixture
@@ -50,6 +55,71 @@ def test_a_password_from_standard_input_is_not_shown(runner: CliRunner, database
     assert made.exit_code == 0
     assert "trigo" not in made.stdout
     assert "Password" not in made.stdout
+
+
+@pytest.fixture
+def ana(runner: CliRunner, database: DatabaseUrls) -> Callable[..., str]:
+    """Runs `masteria user …` of a company in which Ana and Bia are owners; answers what it said."""
+    runner.invoke(app, ["company", "create", "Padaria Sol"])
+    for email in ("ana@sol.example", "bia@sol.example"):
+        runner.invoke(app, ["user", "create", email, "--company", "padaria-sol", "--role", "owner"])
+
+    def run(*words: str, **given: str) -> str:
+        answer = runner.invoke(app, ["user", *words], **given)
+        if answer.exception is not None:
+            return sentence_of(answer.exception)
+        return answer.stdout
+
+    return run
+
+
+def hash_of(email: str) -> str | None:
+    with system_session() as session:
+        found = find_registered(session, email)
+        return found.password_hash if found else None
+
+
+def test_somebody_who_forgot_their_password_gets_another(ana: Callable[..., str]) -> None:
+    before = hash_of("ana@sol.example")
+
+    drawn = ana("password", "Ana@sol.example")
+    given = ana("password", "bia@sol.example", "--password-stdin", input="trigo-fermento-sal\n")
+
+    assert "Password: " in drawn
+    assert "Password" not in given
+    assert hash_of("ana@sol.example") != before
+    assert verify_password("trigo-fermento-sal", hash_of("bia@sol.example"))
+
+
+def test_a_member_becomes_something_else_and_leaves_but_the_last_owner_stays(
+    ana: Callable[..., str],
+) -> None:
+    said = [
+        ana("role", "ana@sol.example", "agent", "--company", "padaria-sol"),
+        ana("remove", "ana@sol.example", "--company", "padaria-sol"),
+        ana("remove", "bia@sol.example", "--company", "padaria-sol"),
+        ana("role", "nobody@sol.example", "agent", "--company", "padaria-sol"),
+    ]
+
+    assert said == [
+        "ana@sol.example is agent of Padaria Sol.\n",
+        "ana@sol.example no longer belongs to Padaria Sol.\n",
+        "A company needs an owner. Make somebody else an owner first.",
+        "There is nobody with this e-mail address.",
+    ]
+
+
+def test_a_barred_person_is_let_in_again(ana: Callable[..., str]) -> None:
+    def is_barred() -> bool:
+        with system_session() as session:
+            found = find_registered(session, "ana@sol.example")
+            return found is not None and found.user.disabled_at is not None
+
+    ana("disable", "ana@sol.example")
+    barred = is_barred()
+    ana("enable", "ana@sol.example")
+
+    assert (barred, is_barred()) == (True, False)
 
 
 def test_what_does_not_fit_is_told_in_the_terminals_language(monkeypatch: pytest.MonkeyPatch) -> None:
