@@ -1,15 +1,18 @@
 """What runs by the clock: partitions made ahead, lost ranges taken over, what is old cleared away."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from engine.accounts.models import Company
+from engine.campaigns.models import Campaign, CampaignPulse
 from engine.core.bootstrap import DatabaseUrls
+from engine.core.ids import uuid7, uuid7_at
 from engine.core.system import system_session
 from engine.messaging.ledger import enqueue
-from engine.messaging.models import Lane, Origin
+from engine.messaging.models import Channel, Gate, Lane, Origin, SendAttempt
 from engine.scheduler import queues
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.timetable import TIMETABLE
@@ -88,7 +91,7 @@ def test_a_range_whose_holder_is_gone_is_free_again_for_each_company(database: D
 
 
 def test_what_is_old_is_cleared_and_what_is_young_or_unread_stays(database: DatabaseUrls) -> None:
-    ages = {"old": "40 days", "young": "1 hour"}
+    ages = {"ancient": "100 days", "old": "40 days", "young": "1 hour"}
     with system_session() as session:
         for name, age in ages.items():
             values = {"name": name, "age": age, "tenant": uuid4(), "body": name.encode()}
@@ -113,6 +116,44 @@ def test_what_is_old_is_cleared_and_what_is_young_or_unread_stays(database: Data
     with system_session() as session:
         journal = session.execute(text("select error, status from webhook_journal")).all()
         keys = session.scalars(text("select key from idempotency_keys")).all()
-    assert ("old", "applied") not in {tuple(row) for row in journal}
-    assert len(journal) == 5
+    assert {tuple(row) for row in journal} == {
+        ("ancient", "pending"),
+        ("old", "pending"),
+        ("old", "quarantined"),
+        *(("young", status) for status in ("applied", "pending", "quarantined")),
+    }
     assert keys == ["young"]
+
+
+def test_old_attempts_pulses_and_gates_of_nobody_are_cleared(database: DatabaseUrls) -> None:
+    now = datetime.now(UTC)
+    old, young = now - timedelta(days=200), now
+    shop = open_shop()
+    with system_session() as session:
+        session.add(Company(id=shop.tenant_id, name="Loja", slug="loja"))
+    with shop.work.session() as session:
+        gates = {}
+        for name, made in (("lost", old), ("kept", old), ("young", young)):
+            gate = gates[name] = Gate(id=uuid7_at(made))
+            session.add(gate)
+        session.flush()
+        campaign = Campaign(
+            id=uuid7_at(old), name="Natal", channel_id=shop.channel_id, template_id=shop.template_id, audience={}, variables={},
+            excluded={}, gate_id=gates["kept"].id, status="completed", recipients=0, replied=0, revision=1,
+        )  # fmt: skip
+        session.add(campaign)
+        session.flush()
+        for at in (old, young):
+            session.add(CampaignPulse(campaign_id=campaign.id, at=at, counts={}))
+            attempt = SendAttempt(
+                id=uuid7_at(at), message_id=uuid7(), attempt=1, called_at=at, verdict="queued"
+            )
+            session.add(attempt)
+
+    JOBS["clear"].work()
+
+    with shop.work.session() as session:
+        channel_gate = session.scalars(select(Channel.gate_id)).one()
+        assert set(session.scalars(select(Gate.id))) == {channel_gate, gates["kept"].id, gates["young"].id}
+        assert session.scalars(select(CampaignPulse.at)).all() == [young]
+        assert session.scalars(select(SendAttempt.called_at)).all() == [young]

@@ -10,6 +10,7 @@ from engine.core.db import run, tenant_session, waiting_for_locks
 from engine.core.system import system_session
 from engine.messaging import forgetting, intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
+from engine.scheduler.clearing import clear
 from engine.scheduler.job import Job, each
 from engine.scheduler.queues import EVENTS, SEND
 from engine.scheduler.queues import JOBS as SLOW
@@ -18,7 +19,6 @@ from engine.scheduler.shutdown import stopping
 SLICE_SECONDS = 15.0
 MONTHS_AHEAD = 3
 PARTITION_LOCK_SECONDS = 2.0  # it comes again within the hour, months before anybody needs it
-JOURNAL_DAYS = 30
 
 
 @cache
@@ -87,26 +87,6 @@ def _partitions() -> bool:
     return False
 
 
-def _clear() -> bool:
-    """What has been understood long ago, and keys that nobody will repeat."""
-    with system_session() as session:
-        run(
-            session,
-            """delete from webhook_journal where status = 'applied'
-               and received_at < now() - make_interval(days => %(days)s)""",
-            days=JOURNAL_DAYS,
-        )
-        run(
-            session,
-            """delete from sign_in_sessions
-               where coalesce(ended_at, expires_at) < now() - make_interval(days => %(days)s)""",
-            days=JOURNAL_DAYS,
-        )
-        run(session, "delete from idempotency_keys where created_at < now() - interval '72 hours'")
-        run(session, "delete from periodic_slots where slot < now() - interval '30 days'")
-    return False
-
-
 def _once_an_hour(name: str, deed: Callable[[], bool]) -> bool:
     """Do it, unless another clock has had it done this hour: two beats do no harm."""
     with system_session() as session:
@@ -133,5 +113,5 @@ JOBS = (
     Job(
         "partitions", SLOW, _by_the_clock, partial(_once_an_hour, "partitions", _partitions), look_every=3600
     ),
-    Job("clear", SLOW, _by_the_clock, partial(_once_an_hour, "clear", _clear), look_every=3600),
+    Job("clear", SLOW, _by_the_clock, partial(_once_an_hour, "clear", clear), look_every=3600),
 )
