@@ -160,11 +160,6 @@ class Intake:
             self._ringer.cancel()
             await asyncio.gather(self._ringer, return_exceptions=True)
 
-    @property
-    def is_behind(self) -> bool:
-        """True while webhooks go to the disk, because the database is away or was a moment ago."""
-        return self._journal is not None and self._journal.behind
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         kind, _, channel = scope["path"].removeprefix(PREFIX).partition("/")

@@ -4,7 +4,7 @@ An opt-out holds until the person says otherwise: neither a deletion, nor an imp
 number takes it back, only `set_consent` with a new word of theirs.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -150,15 +150,6 @@ def log_consent(
     )
     session.add(row)
     session.flush()
-
-
-def list_consents(session: Session, contact_id: UUID) -> Sequence[Consent]:
-    """All that a person said, the newest first."""
-    return session.scalars(
-        select(Consent)
-        .where(Consent.contact_id == contact_id)
-        .order_by(Consent.recorded_at.desc(), Consent.id.desc())
-    ).all()
 
 
 def suppress(session: Session, identities: Collection[Identity], *, source: str) -> None:

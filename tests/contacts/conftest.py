@@ -13,7 +13,7 @@ from engine.contacts.consent import GivenConsent
 from engine.contacts.imports.rejects import rejects_csv
 from engine.contacts.imports.run import run_import
 from engine.contacts.imports.service import create_import, get_import, keep_file, look_at
-from engine.contacts.models import ContactImport
+from engine.contacts.models import Consent, ContactImport
 from engine.contacts.queries import list_contacts
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import Work, tenant_session
@@ -117,3 +117,9 @@ def moved() -> list[tuple[UUID, UUID]]:
 def repoint(moved: list[tuple[UUID, UUID]]) -> Callable[[Session, UUID, UUID], None]:
     """A `repoint` that only notes what it was asked."""
     return lambda _session, kept, gone: moved.append((kept, gone))
+
+
+def words_of(session: Session, contact_id: UUID) -> Sequence[Consent]:
+    """All that a person said, the newest first."""
+    query = select(Consent).where(Consent.contact_id == contact_id)
+    return session.scalars(query.order_by(Consent.said_at.desc(), Consent.id.desc())).all()

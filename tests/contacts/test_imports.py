@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from engine.contacts.consent import GivenConsent, list_consents
+from engine.contacts.consent import GivenConsent
 from engine.contacts.imports.claims import claim_import, due_imports
 from engine.contacts.imports.run import BATCH_ROWS, run_import
 from engine.contacts.imports.service import list_imports, place_of
@@ -19,7 +19,7 @@ from engine.contacts.service import create_contact, delete_contact, withdraw_con
 from engine.core.db import tenant_session
 from engine.core.errors import Invalid, NotFound
 from engine.core.system import system_session
-from tests.contacts.conftest import Company
+from tests.contacts.conftest import Company, words_of
 
 MESSY = """Nome;Celular;Cidade;Etiquetas
  Ana  Gonçalves ;(71) 98000-0102;Salvador;vip, novo
@@ -139,7 +139,7 @@ def test_consent_is_recorded_once_an_import_with_its_proof(company: Company) -> 
     with tenant_session(company.tenant_id) as session:
         contact = find_contact_by_phone(session, "+5571980000102")
         assert contact is not None
-        assert [word.source for word in list_consents(session, contact.id)] == [
+        assert [word.source for word in words_of(session, contact.id)] == [
             "Ficha no site",
             "Ficha na loja",
         ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from engine.contacts.consent import GivenConsent, list_consents
+from engine.contacts.consent import GivenConsent
 from engine.contacts.models import ConsentState
 from engine.contacts.queries import (
     find_contact,
@@ -31,7 +31,7 @@ from engine.contacts.wording import fold
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import app_engine, tenant_session
 from engine.core.errors import Conflict, Invalid, NotFound
-from tests.contacts.conftest import Company
+from tests.contacts.conftest import Company, words_of
 
 PHONE = "+5571980000102"
 
@@ -193,7 +193,7 @@ def test_only_a_new_word_of_the_person_takes_an_opt_out_back(session: Session) -
 
     set_consent(session, contact.id, state=ConsentState.GRANTED, source="VOLTAR")
 
-    assert [word.state for word in list_consents(session, contact.id)] == ["granted", "withdrawn"]
+    assert [word.state for word in words_of(session, contact.id)] == ["granted", "withdrawn"]
     delete_contact(session, contact.id)
     assert create_contact(session, name="Ana", phone=PHONE).marketing_consent == ConsentState.NONE
 

@@ -6,12 +6,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session
 
-from engine.contacts.consent import GivenConsent, list_consents
+from engine.contacts.consent import GivenConsent
 from engine.contacts.identities import Identity, bsuid_identity, phone_identity
 from engine.contacts.models import ConsentState, IdentityKind
 from engine.contacts.queries import find_contact, get_person
 from engine.contacts.resolving import change_identity, resolve_contact
 from engine.contacts.service import create_contact, withdraw_consent
+from tests.contacts.conftest import words_of
 
 type Repoint = Callable[[Session, UUID, UUID], None]
 type Moved = list[tuple[UUID, UUID]]
@@ -78,7 +79,7 @@ def test_a_merge_keeps_what_both_had(session: Session, repoint: Repoint) -> None
     person = get_person(session, by_phone.id)
     assert (person.tags, person.contact.fields) == (("a",), {"uf": "BA"})
     assert person.contact.marketing_consent == ConsentState.WITHDRAWN
-    assert [word.state for word in list_consents(session, by_phone.id)] == ["withdrawn", "granted"]
+    assert [word.state for word in words_of(session, by_phone.id)] == ["withdrawn", "granted"]
 
 
 def test_a_number_that_changed_hands_is_not_a_reason_to_merge(

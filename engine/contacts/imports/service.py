@@ -1,7 +1,6 @@
 """Verbs and questions on imports: keep a file, begin, list, and tell where one stands."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,8 +210,3 @@ def import_changed(session: Session, row: ContactImport) -> None:
         "finished_at": row.finished_at.isoformat() if row.finished_at else None,
     }
     emit(session, Fact("import.changed", data))
-
-
-def remove_tenant_files(tenant_id: TenantId) -> None:
-    """Delete all kept files of a company that is being erased."""
-    shutil.rmtree(place_of(f"imports/{tenant_id}"), ignore_errors=True)
