@@ -153,14 +153,14 @@ def delete_contact(session: Session, contact_id: UUID) -> None:
 
 def record_inbound(session: Session, contact_id: UUID, at: datetime) -> None:
     """Note when a person last wrote; a message that comes late moves nothing back."""
-    revision = session.scalar(
+    changed = session.scalar(
         update(Contact)
         .where(Contact.id == contact_id, or_(Contact.last_inbound_at.is_(None), Contact.last_inbound_at < at))
         .values(last_inbound_at=at, revision=Contact.revision + 1)
         .returning(Contact)
     )
-    if revision is not None:
-        contact_changed(session, revision)
+    if changed is not None:
+        contact_changed(session, changed)
 
 
 def tag_contacts(session: Session, contact_ids: Iterable[UUID], tags: Iterable[str]) -> None:

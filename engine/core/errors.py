@@ -140,12 +140,12 @@ class TooLarge(MasterIAError):
 
 
 class DatabaseAway(MasterIAError):
-    """The database can not be reached; nothing was changed."""
+    """The database can not be reached: nothing was changed, unless the answer to a commit was lost on its way."""
 
     status = 503
     retryable = True
     code = "database_away"
-    text = "The database is not answering right now. Nothing was changed; try again in a moment."
+    text = "The database is not answering right now. Try again in a moment; look first whether it was done."
 
 
 class DecryptionFailed(MasterIAError):

@@ -43,7 +43,7 @@ class ChannelStatus(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Where a message stands. `claimed` is a lease on due work, shown as queued; `received` is the inbound one."""
+    """Where a message stands; one whose range is leased is `queued` still, and `received` is the inbound one."""
 
     QUEUED = "queued"
     DISPATCHING = "dispatching"
