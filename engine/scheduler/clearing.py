@@ -76,11 +76,9 @@ delete from idempotency_keys where id in (
 returning 1
 """
 
-_PAIRS = "delete from pair_limits where free_at < now()"
 _SLOTS = "delete from periodic_slots where slot < now() - make_interval(days => %(understood)s)"
 
 IN_PIECES = (_JOURNAL, _ATTEMPTS, _PULSES, _GATES, _SIGN_INS, _KEYS)
-AT_ONCE = (_PAIRS, _SLOTS)
 
 
 def clear() -> bool:
@@ -98,8 +96,7 @@ def clear() -> bool:
     for statement in IN_PIECES:
         _in_pieces(statement, values)
     with system_session() as session:
-        for statement in AT_ONCE:
-            run(session, statement, **values)
+        run(session, _SLOTS, **values)
     return False
 
 
