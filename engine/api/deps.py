@@ -11,7 +11,7 @@ for routes that wait on a provider or stream: they open short sessions themselve
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, get_type_hints
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from engine.accounts.models import INCLUDES, Role
 from engine.accounts.principal import Principal, principal_of
 from engine.accounts.tokens import AccessClaims, read_access_token
-from engine.api.errors import Busy
+from engine.api.errors import Busy, locale_of
 from engine.api.keyed import keyed_request
 from engine.core.db import OF_REQUEST, Work, tenant_session
 from engine.core.errors import Unauthenticated
@@ -104,6 +104,8 @@ def unkeyed(request: Request) -> None:
 def _enter(request: Request, session: Session, claimed: AccessClaims) -> Principal:
     principal = principal_of(session, claimed)
     request.state.locale = principal.locale
+    # Answers speak the language that the request asks for, as problems do.
+    principal = replace(principal, locale=locale_of(request))
     request.state.principal = principal
     return principal
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.api.keyed import REPLAYED, Replayed
+from engine.api.states import state_in_words
 from engine.api.validation import field_problems
 from engine.core.errors import Conflict, DatabaseAway, Invalid, MasterIAError, TooManyTries
 from engine.core.i18n import DEFAULT_LOCALE, N_, choose_locale, say
@@ -103,17 +104,29 @@ def problem(error: MasterIAError, locale: str) -> Response:
         "title": say(TITLES.get(error.status, TITLES[500]), locale),
         "status": error.status,
         "code": error.code,
-        "detail": say(error.text, locale, error.values),
+        "detail": say(error.text, locale, _in_words(error.values, locale)),
     }
     if error.fields:
         body["fields"] = [
-            {"field": one.field, "code": one.code, "detail": say(one.text, locale, one.values)}
+            {
+                "field": one.field,
+                "code": one.code,
+                "detail": say(one.text, locale, _in_words(one.values, locale)),
+            }
             for one in error.fields
         ]
     if request_id() is not None:
         body["request_id"] = request_id()
     content = orjson.dumps(dict(error.extra) | body, default=str)
     return Response(content, error.status, _headers(error), PROBLEM_TYPE)
+
+
+def _in_words(values: Mapping[str, Any], locale: str) -> dict[str, Any]:
+    """The values of a text, with a state among them as people say it; `extra` keeps its code."""
+    return {
+        name: state_in_words(value, locale) if name in ("state", "status") else value
+        for name, value in values.items()
+    }
 
 
 def _headers(error: MasterIAError) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from engine.api.schemas.campaigns import RecipientAnswer
+from engine.api.states import state_in_words
 from engine.campaigns import queries
 from engine.core.csvfile import BYTE_ORDER_MARK, csv_lines
 from engine.core.db import Work
@@ -33,13 +34,13 @@ def recipients_csv(work: Work, campaign_id: UUID, *, state: str | None, locale: 
             campaign = queries.get_campaign(session, campaign_id)
             page = queries.list_recipients(session, campaign, state=state, after=after, limit=MAX_LIMIT)
             people = [RecipientAnswer.of(person, locale) for person in page.items]
-        yield csv_lines(_cells(person) for person in people)
+        yield csv_lines(_cells(person, locale) for person in people)
         after = page.next
         if after is None:
             return
 
 
-def _cells(person: RecipientAnswer) -> Sequence[str]:
+def _cells(person: RecipientAnswer, locale: str) -> Sequence[str]:
     moments = (
         person.accepted_at,
         person.sent_at,
@@ -50,4 +51,4 @@ def _cells(person: RecipientAnswer) -> Sequence[str]:
     )
     reason = person.reason["text"] if person.reason else ""
     said = [moment.isoformat() if moment else "" for moment in moments]
-    return [person.name, person.phone or "", person.state, reason, *said]
+    return [person.name, person.phone or "", state_in_words(person.state, locale), reason, *said]

@@ -4,6 +4,7 @@ Freezing walks the contacts in keyset pages. A page's recipients, messages, due 
 one transaction, so a worker that dies in the middle loses and repeats nothing.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from engine.messaging.sources import SqlParams
 FIRST_PAGE = 500  # small, so that the first message leaves at once
 PAGE = 5_000
 SAMPLES = 3
+MOST_TAGS = 100
+TAG_LENGTH = 200
 
 EXCLUSION_TEXTS = {
     Exclusion.NO_IDENTITY: N_("There is no WhatsApp number for this person."),
@@ -76,22 +79,30 @@ def check_audience(session: Session, audience: Mapping[str, Any]) -> None:
     if "all" in audience and audience["all"] is not True:
         raise Invalid.field("audience.all", "unknown_audience", 'Write {"all": true} to choose everyone.')
     if "tags" in audience:
-        _check_tags(session, list(audience["tags"]))
+        _check_tags(session, audience["tags"])
     if "import_id" in audience:
-        found = session.scalar(
-            select(ContactImport.id).where(ContactImport.id == UUID(str(audience["import_id"])))
+        _check_import(session, audience["import_id"])
+
+
+def _check_import(session: Session, import_id: object) -> None:
+    found = None
+    with contextlib.suppress(ValueError):
+        found = session.scalar(select(ContactImport.id).where(ContactImport.id == UUID(str(import_id))))
+    if found is None:
+        raise Invalid.field(
+            "audience.import_id",
+            "unknown_import",
+            "We could not find this import. Choose one from the list.",
         )
-        if found is None:
-            raise Invalid.field(
-                "audience.import_id",
-                "unknown_import",
-                "We could not find this import. Choose one from the list.",
-            )
 
 
-def _check_tags(session: Session, tags: list[str]) -> None:
+def _check_tags(session: Session, tags: object) -> None:
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and len(tag) <= TAG_LENGTH for tag in tags):
+        raise Invalid.field("audience.tags", "bad_tags", 'Write tags as a list of words: {"tags": ["vip"]}.')
     if not tags:
         raise Invalid.field("audience.tags", "no_tags", "Choose at least one tag.")
+    if len(tags) > MOST_TAGS:
+        raise Invalid.field("audience.tags", "too_many_tags", "Choose at most %(most)s tags.", most=MOST_TAGS)
     known = set(session.scalars(select(ContactTag.tag).where(ContactTag.tag.in_(tags)).distinct()))
     unknown = [tag for tag in tags if tag not in known]
     if unknown:

@@ -219,11 +219,16 @@ def list_recipients(
     return page_of(people, size, key=lambda person: (person.recipient.id,))
 
 
+def check_state(state: str | None) -> None:
+    """Invalid for a state that recipients can't be in; `replied` is one to ask for."""
+    if state not in {None, "replied", *(member.value for member in STATES)}:
+        raise Invalid.field("state", "unknown_state", "There is no state %(state)s.", state=state)
+
+
 def _in_state(state: str) -> Any:
+    check_state(state)
     if state == "replied":
         return CampaignRecipient.replied_at.is_not(None)
-    if state not in {member.value for member in STATES}:
-        raise Invalid.field("state", "unknown_state", "There is no state %(state)s.", state=state)
     if state == MessageState.SKIPPED:
         return or_(CampaignRecipient.excluded.is_not(None), Message.state == state)
     return Message.state == state

@@ -23,7 +23,7 @@ from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
 from engine.core.db import after_commit
-from engine.core.errors import Invalid, WrongState
+from engine.core.errors import Invalid, NotFound, WrongState
 from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
 from engine.core.phone import parse_phone
@@ -31,6 +31,7 @@ from engine.messaging import ledger
 from engine.messaging.connections import find_channel
 from engine.messaging.models import (
     Channel,
+    ChannelStatus,
     Gate,
     Lane,
     Message,
@@ -90,6 +91,7 @@ def create_campaign(
         replied=0,
         revision=0,
     )
+    _check_time(scheduled_at)
     plan = Plan(name, channel_id, template_id, audience, variables, scheduled_at)
     _fill(session, campaign, plan)
     session.add(campaign)
@@ -101,8 +103,8 @@ def change_campaign(session: Session, campaign_id: UUID, changes: Mapping[str, A
     """Change what a draft or scheduled campaign is; keys are the fields of `Plan`."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, EDITABLE)
-    if campaign.status == CampaignStatus.SCHEDULED and "scheduled_at" in changes:
-        _still_ahead(changes["scheduled_at"])
+    if "scheduled_at" in changes:
+        _check_time(changes["scheduled_at"], is_scheduled=campaign.status == CampaignStatus.SCHEDULED)
     present = Plan(
         campaign.name,
         campaign.channel_id,
@@ -146,6 +148,7 @@ def start(session: Session, campaign_id: UUID) -> Campaign:
     """Begin now, or at `scheduled_at` when that lies ahead."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, (CampaignStatus.DRAFT,))
+    _check_time(campaign.scheduled_at)
     _ready(session, campaign)
     if campaign.scheduled_at is not None and campaign.scheduled_at > now():
         _move(session, campaign, CampaignStatus.SCHEDULED)
@@ -280,19 +283,30 @@ def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
     campaign.revision += 1
 
 
-def _still_ahead(moment: datetime | None) -> None:
-    """Invalid unless a scheduled campaign keeps a time to begin at: without one it would wait for ever."""
+def _check_time(moment: datetime | None, *, is_scheduled: bool = False) -> None:
+    """Invalid unless a campaign can begin then; one that is scheduled keeps a time, or it would wait for ever."""
     if moment is None:
-        raise Invalid.field(
-            "scheduled_at", "no_time", "This campaign is scheduled. Choose when it starts, or cancel it."
-        )
-    if moment <= now():
+        if is_scheduled:
+            raise Invalid.field(
+                "scheduled_at", "no_time", "This campaign is scheduled. Choose when it starts, or cancel it."
+            )
+        return
+    if moment < now() - JUST_NOW:
         raise Invalid.field("scheduled_at", "past_time", "This time has passed. Choose a later one.")
+    if moment > now() + FARTHEST:
+        raise Invalid.field(
+            "scheduled_at", "far_time", "This is more than two years ahead. Choose an earlier time."
+        )
 
 
 def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str, Any]]:
     """The template and its sources, when everything is there for a start; Invalid says what is missing."""
-    template = get_template(session, campaign.template_id)
+    try:
+        template = get_template(session, campaign.template_id)
+    except NotFound as error:
+        raise Invalid.field(
+            "template_id", "template_gone", "The template of this campaign was deleted. Choose another one."
+        ) from error
     _same_channel(template, campaign.channel_id)
     if template.status != TemplateStatus.APPROVED:
         raise Invalid.field(
@@ -302,7 +316,12 @@ def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str,
             status=template.status,
         )
     check_audience(session, campaign.audience)
-    _channel(session, campaign.channel_id)
+    if _channel(session, campaign.channel_id).status != ChannelStatus.CONNECTED:
+        raise Invalid.field(
+            "channel_id",
+            "channel_stands_still",
+            "This connection can't send now: it is on hold or needs attention. Open it under Connections first.",
+        )
     return template, check_sources(template, campaign.variables)
 
 
@@ -330,6 +349,8 @@ def _move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
     state_changed(session, campaign)
 
 
+JUST_NOW = timedelta(minutes=2)  # a time that has passed while it was being written
+FARTHEST = timedelta(days=731)
 LATEST_START = timedelta(hours=1)
 
 

@@ -174,6 +174,7 @@ def export_recipients(
     campaign_id: UUID, work: Doing, caller: Caller, state: str | None = None
 ) -> StreamingResponse:
     """Every recipient with state and reason, as CSV that spreadsheets open."""
+    queries.check_state(state)
     with work.session() as session:
         queries.get_campaign(session, campaign_id)
     return StreamingResponse(

@@ -334,6 +334,8 @@ PAUSES = {
     "not_frozen": N_(
         "Its audience could not be gathered: a fault of ours, which is in the logs. Resume it to try again."
     ),
+    "template_gone": N_("The template of this campaign was deleted. Choose another one."),
+    "channel_stands_still": N_("Its connection could not send when its time came. Mend that, then start it."),
     "template_not_approved": N_("WhatsApp does not approve its template, or no longer. Choose another."),
     "unknown_channel": N_("Its connection was deleted. Choose another."),
     "unknown_tag": N_("Nobody has a tag of its audience any more. Choose another audience."),
