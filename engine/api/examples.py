@@ -138,6 +138,12 @@ EXAMPLES: Mapping[str, Any] = {
         "at": "2026-11-27T00:00:00Z", "sent": 5012, "delivered": 4702, "read": 3120, "failed": 61, "received": 214,
     },
     "FunnelStep": {"key": "delivered", "value": 4702},
+    "BucketAnswer": {
+        "at": "2026-11-27T12:00:00Z",
+        "channel_id": CHANNEL,
+        "measures": {"accepted": 312, "delivered": 298, "read": 120, "received": 9},
+        "revision": 739,
+    },
 }  # fmt: skip
 
 # What one property of a composed example is, where its type does not tell.
