@@ -198,10 +198,10 @@ def _grouped(points: Sequence[Point]) -> list[Counter[str]]:
 
 
 def _recent(session: Session, span: Span) -> list[Bucket]:
-    """The newest quarter-hours. Counters only grow, so their sum serves as the revision, as in the facts."""
+    """The newest quarter-hours, with the revisions that the facts carry."""
     rows = run(
         session,
-        """select bucket, channel_id, jsonb_object_agg(measure, n) as measures, sum(n)::bigint as revision
+        """select bucket, channel_id, jsonb_object_agg(measure, n) as measures, sum(revision)::bigint as revision
            from activity where bucket >= %(begin)s and bucket < %(end)s group by 1, 2 order by 1, 2""",
         begin=max(span.begin, span.end - RECENT),
         end=span.end,

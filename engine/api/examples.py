@@ -142,7 +142,7 @@ EXAMPLES: Mapping[str, Any] = {
         "at": "2026-11-27T12:00:00Z",
         "channel_id": CHANNEL,
         "measures": {"accepted": 312, "delivered": 298, "read": 120, "received": 9},
-        "revision": 739,
+        "revision": 41,
     },
 }  # fmt: skip
 

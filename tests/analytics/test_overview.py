@@ -84,14 +84,17 @@ def test_busy_hours_are_by_weekday_and_hour_of_the_company(tenant_id: TenantId) 
     assert sum(map(sum, cells)) == 7
 
 
-def test_the_newest_quarter_hours_come_with_what_was_seen_of_them(tenant_id: TenantId) -> None:
-    happened(tenant_id, NOON - timedelta(minutes=5), accepted=12, read=3)
+def test_the_newest_quarter_hours_come_as_facts_tell_them(tenant_id: TenantId) -> None:
+    bucket, channel = bucket_of(NOON - timedelta(minutes=5)), uuid4()
+    for n in (12, -4):  # an earlier word moves some to another quarter
+        with tenant_session(tenant_id) as session:
+            record(session, {}, Counter({(bucket, channel, "accepted"): n}))
     happened(tenant_id, NOON - timedelta(hours=2), accepted=7)
 
     [recent] = look(tenant_id).recent
 
-    assert recent.at == NOON - timedelta(minutes=15)
-    assert (recent.measures, recent.revision) == ({"accepted": 12, "read": 3}, 15)
+    assert (recent.at, recent.channel_id) == (bucket, channel)
+    assert (recent.measures, recent.revision) == ({"accepted": 8}, 2)
 
 
 def test_the_period_before_a_day_of_the_clock_change_is_as_long() -> None:
