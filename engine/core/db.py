@@ -163,9 +163,9 @@ def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:
 
 
 def _is_passing(error: OperationalError | InterfaceError) -> bool:
-    """True for a deadlock, a lock that was not had in time, and a server that is out of disk, memory or connections."""
+    """True for a deadlock, and for a server that is out of disk, memory or connections."""
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return sqlstate in ("40001", "40P01", "55P03") or sqlstate.startswith("53")
+    return sqlstate in ("40001", "40P01") or sqlstate.startswith("53")
 
 
 @contextmanager
