@@ -122,6 +122,82 @@ def test_the_first_megabyte_of_a_large_spreadsheet_asks_for_the_whole() -> None:
     assert [problem.code for problem in preview.problems] == ["whole_file_needed"]
 
 
+HUGE = b"0" * 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (HUGE, "no_rows"),
+        (b"nome,fone\nAna,71980000102\n" + HUGE, None),
+        (b'nome,fone\n"Ana,71980000102\n' + b"x" * 200_000 + b"\nBia,71980000103\n", None),
+        (b'nome,fone\n"Ana,71980000102\n' + (b"x" * 5_000 + b"\n") * 150, None),
+        (b"sep= \r\nnome fone\r\nAna 71980000102\r\n", None),
+        (b'sep="\nnome,fone\nAna,71980000102\n', None),
+        (b"sep=\r\nnome,fone\r\nAna,71980000102\r\n", None),
+    ],
+)
+def test_lines_of_any_length_and_quotes_left_open_break_nothing(content: bytes, code: str | None) -> None:
+    preview = preview_file(BytesIO(content), whole=True, region="BR")
+
+    assert [problem.code for problem in preview.problems] == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "nome~telefone\nAna~21981110015\nBia~21981110016\n",
+        "Ana#21981110015\nBia#21981110016\n",
+        "telefone^nome\n+55 21 98111-0015^Ana\n(21) 98111-0016^Bia Sá\n",
+        "nome:telefone\nAna: 21981110015\n",
+    ],
+)
+def test_a_separator_that_is_none_of_ours_is_asked_about(content: str) -> None:
+    preview = preview_file(BytesIO(content.encode()), whole=True, region="BR")
+
+    assert [problem.code for problem in preview.problems] == ["wrong_separator"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "telefone\n(21) 98111-0015\n+55 21 98111-0016\n",
+        "fone\nTel: 21981110015\nTel: 21981110016\n",
+        "contato\nAna 21981110015\nBia 21981110016\n",
+        "sep=;\nnome~telefone\nAna~21981110015\nBia~21981110016\n",
+        "telefone\n21981110015\n21981110016\nJosé~21981110017\n",
+    ],
+)
+def test_one_column_of_phones_is_no_question(content: str) -> None:
+    preview = preview_file(BytesIO(content.encode()), whole=True, region="BR")
+
+    assert "wrong_separator" not in [problem.code for problem in preview.problems]
+
+
+@pytest.mark.parametrize("has_heading", [True, False])
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_more_columns_than_we_take_are_told_as_such(kind: str, has_heading: bool) -> None:
+    heading: list[object] = ["Fone", *[f"Campo {number}" for number in range(200)]]
+    row: list[object] = ["71980000102", *range(200)]
+    rows = [heading, row] if has_heading else [row, row]
+    content = workbook(*rows) if kind == "xlsx" else _lines_of(rows)
+
+    with pytest.raises(BadFile) as raised:
+        recognise(BytesIO(content))
+
+    assert raised.value.code == "too_many_columns"
+
+
+def test_empty_cells_beyond_the_last_column_are_none() -> None:
+    content = b"Nome;Fone" + b";" * 300 + b"\nAna;71980000102" + b";" * 300 + b"\n"
+
+    assert recognise(BytesIO(content)).layout.columns[:2] == ("Nome", "Fone")
+
+
+def _lines_of(rows: list[list[object]]) -> bytes:
+    return "".join(";".join(map(str, row)) + "\n" for row in rows).encode()
+
+
 @pytest.mark.parametrize(
     ("heading", "row", "guesses"),
     [

@@ -1,7 +1,8 @@
 """Recognises a file of people: CSV or XLSX, its encoding, its separator, its heading."""
 
 import codecs
-import csv
+import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +31,12 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_SEPARATOR_HINT = re.compile(r"sep=(.)\s*")
+_SEPARATOR_HINT = re.compile(r"sep=([^\"\r\n])\s*")
+# A name, one sign that no name or phone has, and a phone; or the other way round.
+_UNPARTED = re.compile(
+    r"[^\W\d][^\d]*?(?P<after>[^\w\s()+.'’-])\s*\+?[\d\s().-]{8,}"
+    r"|\+?[\d\s().-]{8,}?(?P<before>[^\w\s()+.'’-])\s*[^\W\d][^\d]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +108,20 @@ def _recognise_csv(file: BinaryIO, sample: bytes, *, region: str) -> Recognised:
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
     if not text.strip():
         raise BadFile("empty_file")
-    lines = text.splitlines(keepends=True)
+    # Read from the sample as the whole file is read later: long lines cut, and quotes left open put up with.
+    lines = list(decoded_lines(io.BytesIO(sample), encoding))
     if len(sample) == SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # cut in its middle
-    separator = _separator_of(lines)
+    hint = _SEPARATOR_HINT.fullmatch(lines[0])
+    separator = hint[1] if hint else _separator_of(lines)
     rows = []
     for _, cells in CsvRecords(decoded_lines(file, encoding), separator):
         if any(cells):
             rows.append([cell.strip() for cell in cells])
         if len(rows) > SAMPLE_ROWS:
             break
+    if not hint:
+        _must_be_parted(rows)
     return _with_heading(rows, kind="csv", encoding=encoding, separator=separator, region=region)
 
 
@@ -154,13 +164,12 @@ def _unmarked_encoding(file: BinaryIO) -> str:
 
 def _separator_of(lines: Sequence[str]) -> str:
     """The separator that parts most rows into the same number of cells, and into most of them."""
-    hint = _SEPARATOR_HINT.fullmatch(lines[0])
-    if hint:
-        return hint[1]
     best, best_score = ",", 0.0
     for separator in SEPARATORS:
         widths = Counter(
-            len(cells) for cells in csv.reader(lines[:SAMPLE_ROWS], delimiter=separator) if any(cells)
+            len(cells)
+            for _, cells in itertools.islice(CsvRecords(iter(lines), separator), SAMPLE_ROWS)
+            if any(cells)
         )
         if not widths:
             continue
@@ -169,6 +178,24 @@ def _separator_of(lines: Sequence[str]) -> str:
         if score > best_score:
             best, best_score = separator, score
     return best
+
+
+def _must_be_parted(rows: Sequence[Sequence[str]]) -> None:
+    """Raise BadFile when each row is one cell of a name, a sign and a phone: the sign is the separator, not one of ours.
+
+    Names must differ: in `Tel: 71…` the sign parts nothing. The hint `sep=` of Excel says that it is meant so.
+    """
+    if any(len(row) > 1 for row in rows):
+        return
+    found = [match for row in rows if (match := _UNPARTED.fullmatch(row[0]))]
+    signs = Counter(match["after"] or match["before"] for match in found)
+    if not signs or signs.most_common(1)[0][1] * 2 < len(rows) - 1:
+        return
+    sign = signs.most_common(1)[0][0]
+    words = {re.sub(r"[\W\d]", "", match[0]) for match in found}
+    if len(words) == 1 and not (sign in rows[0][0] and rows[0][0] != found[0][0]):
+        return
+    raise BadFile("wrong_separator", sign=sign)
 
 
 def _with_heading(
@@ -181,6 +208,9 @@ def _with_heading(
     if not below:
         raise BadFile("no_rows")
     names = rows[0] if has_header else [""] * max(len(row) for row in below)
+    width = max((place for place, name in enumerate(names, start=1) if name), default=0)
+    if max(width, 0 if has_header else len(names)) > MAX_COLUMNS:
+        raise BadFile("too_many_columns", limit=MAX_COLUMNS)
     columns = _column_names(names[:MAX_COLUMNS])
     return Recognised(Layout(kind, encoding, separator, has_header, columns), below)
 

@@ -24,7 +24,7 @@ MAX_SHARED_STRINGS = 150_000_000  # openpyxl holds them all in memory
 MAX_RATIO = 200  # sheets of people pack 5 to 20 times
 SMALL_ENOUGH = 10_000_000
 MAX_MEMBERS = 2_000
-MAX_COLUMNS = 200
+MAX_COLUMNS = 200  # one more is read, to tell that there are too many
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -52,7 +52,7 @@ class Sheet:
         """(number, cells as text) of each row that has any; BadFile when the file turns out to be damaged."""
         try:
             for number, values in enumerate(
-                self.worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), start=1
+                self.worksheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1), start=1
             ):
                 cells = [_as_text(value) for value in values]
                 while cells and not cells[-1]:
