@@ -138,6 +138,10 @@ class Contacts:
         """One import."""
         return await self._wire.get(f"/v1/contacts/imports/{import_id}", Import)
 
+    async def cancel_import(self, import_id: str) -> Import:
+        """Ends an import where it is; what was taken stays."""
+        return await self._wire.post(f"/v1/contacts/imports/{import_id}/cancel", Import)
+
 
 class Templates:
     """Texts with gaps."""

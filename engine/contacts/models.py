@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     LargeBinary,
+    SmallInteger,
     UniqueConstraint,
     func,
     text,
@@ -181,7 +182,8 @@ class ContactImport(TenantTable, Base):
     """One file of contacts on its way in; `line` is the checkpoint, written in the transaction of the rows before it.
 
     `path` is below the media folder. `layout` says how the file is read, `mapping` what each column is taken for;
-    `region` is the country in which numbers without a country code are read.
+    `region` is the country in which numbers without a country code are read. `waits_since` is when it last had its turn,
+    `tries` how often it was claimed since it last got on.
     """
 
     __tablename__ = "contact_imports"
@@ -208,6 +210,8 @@ class ContactImport(TenantTable, Base):
     error: Mapped[dict[str, Any] | None]
     lease_until: Mapped[datetime | None]
     epoch: Mapped[int] = mapped_column(server_default="0")
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    waits_since: Mapped[datetime] = mapped_column(server_default=func.now())
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

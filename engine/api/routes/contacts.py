@@ -27,6 +27,7 @@ from engine.api.schemas.contacts import (
     TagsPart,
 )
 from engine.contacts import queries, service
+from engine.contacts.imports import claims
 from engine.contacts.imports import service as imports
 from engine.contacts.imports.layout import SAMPLE_BYTES
 from engine.contacts.imports.rejects import rejects_csv
@@ -161,6 +162,12 @@ def list_imports(session: Transaction, locale: Locale, limit: Limit = 50, after:
 def show_import(import_id: UUID, session: Transaction, locale: Locale) -> ImportAnswer:
     """Where an import stands."""
     return ImportAnswer.of(imports.get_import(session, import_id), locale)
+
+
+@router.post("/v1/contacts/imports/{import_id}/cancel", dependencies=managers, responses={409: {}})
+def cancel_import(import_id: UUID, session: Transaction, locale: Locale) -> ImportAnswer:
+    """End an import where it is: it stands as failed with the reason `cancelled`, and what was taken stays."""
+    return ImportAnswer.of(claims.cancel_import(session, import_id), locale)
 
 
 @router.get("/v1/contacts/imports/{import_id}/rejects.csv", response_class=StreamingResponse)

@@ -1,4 +1,4 @@
-"""Who runs an import, and how far it is: lease, epoch, checkpoint, end.
+"""Who runs an import, and how far it is: turn, lease, epoch, checkpoint, end.
 
 A worker holds an import by a lease and an epoch. Rows, counts and the line they end with are committed together, so
 whoever takes over goes on with the next line; a worker that was frozen finds another epoch and writes nothing.
@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,10 +22,12 @@ from engine.contacts.imports.service import discard_file, import_changed
 from engine.contacts.models import ContactImport, ImportStatus
 from engine.core import clock
 from engine.core.db import after_commit
+from engine.core.errors import Conflict, NotFound
+from engine.core.i18n import N_
 from engine.core.ids import ImportId, TenantId
 
 LEASE_SECONDS = 60
-MAX_CLAIMS = 20  # a file that takes its worker down each time is given up
+MAX_TRIES = 20  # a file that takes its worker down each time is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,19 @@ class LeaseLostError(Exception):
     """Another worker has this import now."""
 
 
-def due_imports(session: Session, *, limit: int = 10) -> list[DueImport]:
-    """The imports of all companies that wait for a worker, the oldest first; for a session of the system role."""
-    rows = session.execute(
-        select(ContactImport.tenant_id, ContactImport.id)
+def due_imports(session: Session, *, limit: int = 20) -> list[DueImport]:
+    """The imports that wait for a worker, one of each company, so that none waits for all of another's files.
+
+    The company that has waited longest for a turn comes first. For a session of the system role.
+    """
+    ours = (
+        select(ContactImport.tenant_id, ContactImport.id, ContactImport.waits_since)
         .where(ContactImport.finished_at.is_(None), _is_free())
-        .order_by(ContactImport.created_at)
-        .limit(limit)
+        .ext(distinct_on(ContactImport.tenant_id))
+        .order_by(ContactImport.tenant_id, ContactImport.waits_since, ContactImport.id)
+        .subquery()
     )
+    rows = session.execute(select(ours.c.tenant_id, ours.c.id).order_by(ours.c.waits_since).limit(limit))
     return [DueImport(TenantId(row.tenant_id), ImportId(row.id)) for row in rows]
 
 
@@ -73,6 +81,8 @@ def claim_import(session: Session, import_id: UUID) -> Claim | None:
         .values(
             status=ImportStatus.RUNNING.value,
             epoch=ContactImport.epoch + 1,
+            tries=ContactImport.tries + 1,
+            waits_since=func.now(),
             lease_until=_lease(),
             revision=ContactImport.revision + 1,
         )
@@ -80,7 +90,7 @@ def claim_import(session: Session, import_id: UUID) -> Claim | None:
     )
     if row is None:
         return None
-    if row.epoch > MAX_CLAIMS:
+    if row.tries > MAX_TRIES:
         _close(session, row, ImportStatus.FAILED, BadFile("gave_up"))
         return None
     import_changed(session, row)
@@ -126,6 +136,8 @@ def write_checkpoint(
             updated=ContactImport.updated + written.updated,
             rejected=ContactImport.rejected + written.rejected,
             total=ContactImport.total + written.created + written.updated + written.rejected,
+            tries=0,
+            waits_since=func.now(),
             lease_until=None if gives_back else _lease(),
             revision=ContactImport.revision + 1,
         )
@@ -133,6 +145,20 @@ def write_checkpoint(
     )
     if row is None:
         raise LeaseLostError
+    return row
+
+
+def cancel_import(session: Session, import_id: UUID) -> ContactImport:
+    """End an import where it is: what was taken stays, and its worker writes no more. Conflict when it has ended."""
+    # Without a key lock, so that it does not wait for the batch that is being written; that batch is then given up.
+    row = session.scalar(
+        select(ContactImport).where(ContactImport.id == import_id).with_for_update(key_share=True)
+    )
+    if row is None:
+        raise NotFound()
+    if row.finished_at is not None:
+        raise Conflict("import_ended", N_("This import has ended already."))
+    _close(session, row, ImportStatus.FAILED, BadFile("cancelled"))
     return row
 
 

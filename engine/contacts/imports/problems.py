@@ -33,6 +33,16 @@ FILE_TEXTS: Mapping[str, str] = {
     "whole_file_needed": N_("An Excel file this large can only be shown once it is sent as a whole."),
     "no_phone_column": N_("No column holds phone numbers. Say which one does."),
     "file_gone": N_("The file is no longer here. Send it again."),
+    "wrong_separator": N_(
+        "The columns seem to be parted by “%(sign)s”, so each row would be one cell. Save the file with commas or "
+        "semicolons between the columns and send it again."
+    ),
+    "too_many_columns": N_("This file has too many columns. Leave %(limit)s at most and send it again."),
+    "too_many_rejects": N_(
+        "Of the first %(read)s rows, %(rejected)s could not be taken, so we stopped. Download them with the reason "
+        "beside each, mend the file and send it again."
+    ),
+    "cancelled": N_("Somebody cancelled this import. The rows taken until then are kept."),
     "gave_up": N_(
         "This import stopped several times without getting on. Send the file again, or in smaller parts."
     ),

@@ -23,19 +23,21 @@ from engine.contacts.imports.people import RejectedRow, read_person
 from engine.contacts.imports.problems import BadFile
 from engine.contacts.imports.service import import_changed, place_of
 from engine.contacts.imports.sheet import open_sheet
-from engine.contacts.models import ImportStatus
+from engine.contacts.models import ContactImport, ImportStatus
 from engine.core.db import Work
 from engine.core.errors import DatabaseAway
 
 BATCH_ROWS = 2000
 FACT_SECONDS = 0.5
 TRIES = 5
+# A file of which so many rows can't be taken, and more than can, is not what its sender thinks it is.
+MANY_REJECTS = 50_000
 
 
 def run_import(work: Work, import_id: UUID, *, is_stopping: Callable[[], bool] = lambda: False) -> bool:
     """Run one import to its end; False when it is not ours to run, or no longer.
 
-    `is_stopping` is asked before each batch: when it says so, the import is given back to the next worker at once.
+    `is_stopping` is asked before each batch: when it says so, the import is given back, to go on at its next turn.
     """
     with work.session() as session:
         claim = claim_import(session, import_id)
@@ -117,14 +119,16 @@ def _read_ahead(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
 
 
 def _write_all(work: Work, claim: Claim, rows: Rows, is_stopping: Callable[[], bool]) -> bool:
-    """Write batch after batch; False when the worker is stopping and has given the import back."""
+    """Write batch after batch; False when it was time to give the import back."""
     told_at = time.monotonic()
     # Closed before the file is: the reading thread must have ended by then, whatever went wrong here.
     with closing(_read_ahead(_batches(claim, rows))) as batches:
         for batch in batches:
             tells = time.monotonic() - told_at >= FACT_SECONDS
             stopping = is_stopping()
-            _write_with_checkpoint(work, claim, batch, tells=tells, gives_back=stopping)
+            row = _write_with_checkpoint(work, claim, batch, tells=tells, gives_back=stopping)
+            if row.rejected >= MANY_REJECTS and row.rejected * 2 > row.total:
+                raise BadFile("too_many_rejects", read=row.total, rejected=row.rejected)
             if stopping:
                 return False
             if tells:
@@ -132,9 +136,13 @@ def _write_all(work: Work, claim: Claim, rows: Rows, is_stopping: Callable[[], b
     return True
 
 
-def _write_with_checkpoint(work: Work, claim: Claim, batch: Batch, *, tells: bool, gives_back: bool) -> None:
+def _write_with_checkpoint(
+    work: Work, claim: Claim, batch: Batch, *, tells: bool, gives_back: bool
+) -> ContactImport:
     """Write a batch, again when another writer came in between (a deadlock, or the same phone at once)."""
-    for attempt in range(1, TRIES + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             with work.session() as session:
                 written = write_batch(session, batch, claim.marks)
@@ -149,7 +157,7 @@ def _write_with_checkpoint(work: Work, claim: Claim, batch: Batch, *, tells: boo
                 if tells:
                     import_changed(session, row)
                     contacts_changed(session, count=row.created + row.updated, import_id=claim.import_id)
-                return
+                return row
         except (OvertakenError, psycopg.errors.DeadlockDetected):
             if attempt == TRIES:
                 raise

@@ -127,7 +127,7 @@ def create_import(
 ) -> ContactImport:
     """Begin an import of a kept file; Invalid, in the person's words, when the mapping or the consent does not fit."""
     if consent is not None:
-        check_consent(consent.purpose, consent.source)
+        check_consent(consent.purpose, consent.source, within="consent.")
     row = ContactImport(
         id=kept.import_id,
         filename=clean(filename.replace("\\", "/").rpartition("/")[2], FILENAME_LENGTH),
