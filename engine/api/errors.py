@@ -206,7 +206,7 @@ async def answer_replay(_request: Request, replayed: Exception) -> Response:
     assert isinstance(replayed, Replayed)  # noqa: S101
     replay = replayed.replay
     bare = replay.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-    content = b"" if bare else orjson.dumps(replay.answer)
+    content = b"" if bare else replay.answer
     return Response(content, replay.status, {REPLAYED: "true"}, None if bare else "application/json")
 
 

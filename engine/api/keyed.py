@@ -8,7 +8,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-import orjson
 from sqlalchemy import Delete, delete, func, text
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -54,14 +53,13 @@ class KeyedRequest:
 
     def keep(self, session: Session, response: Response) -> None:
         """Keep the answer in this transaction."""
-        answer = orjson.loads(response.body) if response.body else {}
         idempotency.complete(
             session,
             user_id=self.user_id,
             route=self.route,
             key=self.key,
             status=response.status_code,
-            answer=answer,
+            answer=bytes(response.body),
         )
 
     def claim_apart(self, work: Work) -> None:

@@ -8,7 +8,6 @@ request that comes while the first still runs waits on the row's unique key no l
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Index, LargeBinary, UniqueConstraint, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -38,16 +37,16 @@ class IdempotencyKey(TenantTable, Base):
     key: Mapped[str]
     body_sha256: Mapped[bytes] = mapped_column(LargeBinary)
     status: Mapped[int | None]
-    answer: Mapped[dict[str, Any] | None]
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The answer that was given the first time."""
+    """The answer that was given the first time, byte for byte."""
 
     status: int
-    answer: dict[str, Any]
+    answer: bytes
 
 
 def begin(session: Session, *, user_id: str, route: str, key: str, body: bytes) -> Replay | None:
@@ -94,9 +93,7 @@ def _replay(session: Session, user_id: str, route: str, key: str, digest: bytes)
     return Replay(stored.status, stored.answer)
 
 
-def complete(
-    session: Session, *, user_id: str, route: str, key: str, status: int, answer: dict[str, Any]
-) -> None:
+def complete(session: Session, *, user_id: str, route: str, key: str, status: int, answer: bytes) -> None:
     """Keep the answer of this transaction's request, to be given again."""
     stored = session.scalars(
         select(IdempotencyKey).where(

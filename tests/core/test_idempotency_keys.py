@@ -13,7 +13,7 @@ from engine.core.errors import Conflict, Invalid
 from engine.core.idempotency import Replay, begin, complete
 
 TENANT = uuid4()
-ANSWER = {"id": "7", "nested": {"n": 1}}
+ANSWER = b'{"id":"7","nested":{"n":1},"a":null}'
 
 
 def do_it(
