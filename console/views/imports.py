@@ -124,6 +124,7 @@ class ImportPage(View):
         for component in (self.progress, self.details):
             self.tab.on(component, "retry", self._retry, failed=self.fail)
         self.tab.on(self.notice, "action", self._act)
+        self.tab.on(self.page, "action", self._act)
         return self.page
 
     async def enter(self, **parts: str) -> None:
@@ -148,6 +149,26 @@ class ImportPage(View):
     async def _act(self, message: Message) -> None:
         if message.get("key") == "rejects":
             self.tab.shell.download(f"/files/imports/{self._id}/rejects.csv")
+        elif message.get("key") == "cancel":
+            await self._cancel()
+
+    async def _cancel(self) -> None:
+        words = self.words
+        sure = await self.tab.shell.confirm(
+            words(N_("Stop this import?")),
+            words(N_("The contacts that came in until now stay. The rest of the file is not read.")),
+            confirm=words(N_("Stop import")),
+            tone="danger",
+        )
+        if not sure:
+            return
+        try:
+            ended = await self.tab.api.contacts.cancel_import(self._id)
+        except RefusedError as error:
+            self.tab.shell.toast(error.detail, "error")
+            return
+        self.frame.add([plain(ended)])
+        self._draw()
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the progress."""
@@ -173,6 +194,8 @@ class ImportPage(View):
             tone={"completed": "success", "failed": "danger"}.get(str(row.get("status")), "accent"),
         )
         self.details.draw(self._result(row))
+        runs = row.get("status") in {"queued", "running"} and self.tab.can("contacts.import")
+        self.page.actions = [{"key": "cancel", "label": _("Stop import")}] if runs else []
         self._advise(row)
 
     def _result(self, row: Row) -> list[dict[str, object]]:
@@ -196,8 +219,15 @@ class ImportPage(View):
         if row.get("status") == "failed":
             told = (error or {}).get("text") or _("The file could not be read.")
             again = {"key": "again", "label": _("Try another file"), "path": "/contacts/imports/new"}
+            download = {"key": "rejects", "label": _("Download rows not taken")}
+            partly = row.get("created") or row.get("updated")
             self.notice.param.update(
-                tone="danger", title=_("This file was not imported"), text=told, actions=[again]
+                tone="danger",
+                title=_("Only a part of this file was imported")
+                if partly
+                else _("This file was not imported"),
+                text=told,
+                actions=[download, again] if rejected else [again],
             )
         elif row.get("status") == "completed" and rejected:
             download = {"key": "rejects", "label": _("Download these rows")}

@@ -200,6 +200,17 @@ async def one_import(store: TheStore, import_id: str) -> dict[str, Any]:
     return found(store.imports, import_id)
 
 
+@router.post("/v1/contacts/imports/{import_id}/cancel")
+async def cancel_import(store: TheStore, import_id: str) -> dict[str, Any]:
+    row = found(store.imports, import_id)
+    row |= {
+        "status": "failed",
+        "error": {"code": "cancelled", "text": "Cancelled."},
+        "revision": row["revision"] + 1,
+    }
+    return row
+
+
 @router.get("/v1/contacts/imports/{import_id}/rejects.csv")
 async def rejects() -> PlainTextResponse:
     return PlainTextResponse("Nome,line,reason\nZé,3,Telefone incompleto\n", media_type="text/csv")

@@ -313,6 +313,33 @@ def test_a_running_import_moves_and_offers_its_rejected_rows_when_done() -> None
     assert shell.sent[-1]["path"] == f"/files/imports/{running['id']}/rejects.csv"
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_a_running_import_is_stopped_once_confirmed(sure: bool) -> None:
+    store = Store()
+    view = ImportPage(make_tab(store))
+    running = store.imports[1]
+    enter(view, import_id=running["id"])
+    offered = view.page.actions
+
+    with confirming(view.tab, answer=sure) as asked:
+        say(view.page, "action", key="cancel")
+
+    assert [action["label"] for action in offered] == ["Stop import"]
+    assert asked == ["Stop this import?"]
+    stopped = asked_paths(store) == [f"/v1/contacts/imports/{running['id']}/cancel"]
+    assert (stopped, view.page.actions == []) == (sure, sure)
+    assert view.notice.text == ("Cancelled." if sure else "")
+
+
+def test_an_import_that_has_ended_has_nothing_to_stop() -> None:
+    store = Store()
+    view = ImportPage(make_tab(store))
+
+    enter(view, import_id=store.imports[0]["id"])
+
+    assert view.page.actions == []
+
+
 def test_a_campaign_is_written_step_by_step_and_started_once_confirmed() -> None:
     store = Store()
     view = CampaignEditor(make_tab(store))
