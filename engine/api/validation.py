@@ -1,10 +1,11 @@
 """What pydantic found wrong with a request, in words that people use."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.core.errors import FieldProblem
-from engine.core.i18n import N_
+from engine.core.i18n import N_, is_known
 
 # pydantic's error type → our code and text. What pydantic tells of the limits (`ctx`) fills the gaps.
 TEXTS: Mapping[str, tuple[str, str]] = {
@@ -50,6 +51,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "url_scheme": ("bad_address", N_("This is not a web address.")),
 }
 ELSE = ("bad_value", N_("This does not fit here."))
+NO_FILE = ("not_a_file", N_("Send a file here."))
 
 PLACES = frozenset({"body", "query", "path", "header", "cookie"})
 
@@ -62,12 +64,31 @@ def field_problems(found: Sequence[Any]) -> list[FieldProblem]:
 def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
     kind, context = str(found["type"]), dict(found.get("ctx") or {})
     code, text = TEXTS.get(kind, ELSE)
-    if kind == "value_error":  # raised by a schema of ours, with a msgid
-        code, text, context = "bad_value", str(context.get("error") or ELSE[1]), {}
-    field = "body" if kind == "json_invalid" else _path(found.get("loc") or ())
+    if kind == "value_error":
+        (code, text), context = _said_by(context.get("error")), {}
+    if "expected" in context:  # "'live' or 'sandbox'", in pydantic's English
+        context["expected"] = ", ".join(re.findall(r"'([^']*)'", str(context["expected"])))
     return FieldProblem(
-        field, code, text, {name: value for name, value in context.items() if name != "error"}
+        _field(kind, found.get("loc") or ()),
+        code,
+        text,
+        {name: value for name, value in context.items() if name != "error"},
     )
+
+
+def _said_by(error: object) -> tuple[str, str]:
+    """Code and text of a ValueError: raised by a schema of ours with a msgid, or by the framework in its own words."""
+    said = str(error or "")
+    if said.startswith("Expected UploadFile"):
+        return NO_FILE
+    return (ELSE[0], said) if is_known(said) else ELSE
+
+
+def _field(kind: str, location: Sequence[Any]) -> str:
+    """Where it is. Of a body that is no JSON the place is a number, that of the sign; a part of a form has its name."""
+    if kind == "json_invalid" and any(isinstance(part, int) for part in location):
+        return "body"
+    return _path([part for part in location if part != "[key]"])
 
 
 def _path(location: Sequence[Any]) -> str:

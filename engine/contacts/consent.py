@@ -117,15 +117,22 @@ def _is_outdated(session: Session, contact_id: UUID, state: ConsentState, said_a
     return bool(session.scalar(select(query)))
 
 
-def check_consent(purpose: str, source: str, state: ConsentState = ConsentState.GRANTED) -> None:
-    """Raise Invalid unless a word on consent says for what it is and where it was given."""
+def check_consent(
+    purpose: str, source: str, state: ConsentState = ConsentState.GRANTED, *, within: str = ""
+) -> None:
+    """Raise Invalid unless a word on consent says for what it is and where it was given.
+
+    `within` is where the word stands in what was sent, as `consent.`.
+    """
     if purpose not in PURPOSES:
-        raise Invalid.field("purpose", "unknown_purpose", "The purpose of a consent is “marketing”.")
+        raise Invalid.field(f"{within}purpose", "unknown_purpose", "The purpose of a consent is “marketing”.")
     if state is ConsentState.NONE:
-        raise Invalid.field("state", "unknown_state", "A consent is either granted or withdrawn.")
+        raise Invalid.field(f"{within}state", "unknown_state", "A consent is either granted or withdrawn.")
     if not clean(source, SOURCE_LENGTH):
         raise Invalid.field(
-            "source", "no_source", "Say where this consent was given or withdrawn: it is the proof."
+            f"{within}source",
+            "no_source",
+            "Say where this consent was given or withdrawn: it is the proof.",
         )
 
 

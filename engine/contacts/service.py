@@ -88,9 +88,9 @@ def create_contact(
     identity = phone_identity(_read_phone(phone, region)) if phone else None
     name = clean_name(name)
     if not name and identity is None:
-        raise Invalid.field("name", "nothing_given", "Give the person a name or a phone number.")
+        raise _nothing_given("name")
     if consent is not None:
-        check_consent(consent.purpose, consent.source, consent.state)
+        check_consent(consent.purpose, consent.source, consent.state, within="consent.")
     contact = Contact(
         id=uuid7(),
         name=name,
@@ -123,12 +123,18 @@ def _take_first_word(
 def change_contact(
     session: Session, contact_id: UUID, change: ContactChange, *, region: str = "BR"
 ) -> Contact:
-    """The person after the change; Conflict when the new phone belongs to somebody else."""
+    """The person after the change; Conflict when the new phone belongs to somebody else.
+
+    The last of name and phone can't be taken away. Who never had either (they wrote by a WhatsApp id alone) may stay so.
+    """
     contact = get_locked(session, contact_id)
+    had_any = bool(contact.name or contact.phone)
     if not isinstance(change.name, Unchanged):
         contact.name = clean_name(change.name)
     if not isinstance(change.phone, Unchanged):
         _change_phone(session, contact, change.phone, region)
+    if had_any and not contact.name and contact.phone is None:
+        raise _nothing_given("phone" if isinstance(change.name, Unchanged) else "name")
     if not isinstance(change.fields, Unchanged):
         contact.fields = _fields(session, contact.fields, change.fields)
     if not isinstance(change.tags, Unchanged):
@@ -186,6 +192,10 @@ def _fields(session: Session, present: Mapping[str, Any], given: Mapping[str, An
     if names:
         session.execute(insert(ContactField).values(names).on_conflict_do_nothing())
     return fields
+
+
+def _nothing_given(field: str) -> Invalid:
+    return Invalid.field(field, "nothing_given", "Give the person a name or a phone number.")
 
 
 def _read_phone(phone: str, region: str) -> str:

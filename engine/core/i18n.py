@@ -36,6 +36,11 @@ def say(msgid: str, locale: str, values: Mapping[str, Any] | None = None) -> str
     return text % values if values else text
 
 
+def is_known(msgid: str) -> bool:
+    """Whether a text is one of ours, and not of a library: the Portuguese catalogue has other words for it."""
+    return bool(msgid) and _catalogue(DEFAULT_LOCALE).gettext(msgid) != msgid
+
+
 def choose_locale(accept_language: str | None) -> str:
     """The best of our locales for an Accept-Language header; English for a reader who asks for neither."""
     if not accept_language:

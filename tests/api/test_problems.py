@@ -3,12 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import create_engine, text
 
 from engine.accounts.models import Role
+from engine.api.validation import field_problems
 from engine.core import db
+from engine.core.i18n import say
 from engine.core.settings import settings
 
 from .conftest import World
@@ -56,6 +60,29 @@ def test_each_field_that_does_not_fit_is_named_in_plain_words(samples: World) ->
         {"field": "size", "code": "out_of_range", "detail": "This must be at least 1."},
         {"field": "owner", "code": "bad_id", "detail": "This is not an id."},
     ]
+
+
+def test_choices_are_told_without_words_of_a_library() -> None:
+    class Asked(BaseModel):
+        place: Literal["live", "sandbox"]
+
+    with pytest.raises(ValidationError) as refused:
+        Asked.model_validate({"place": "moon"})
+
+    [problem] = field_problems(refused.value.errors())
+    assert say(problem.text, "pt_BR", problem.values) == "Escolha uma das opções: live, sandbox."
+
+
+def test_what_a_library_says_in_its_own_words_is_not_repeated() -> None:
+    found = {
+        "type": "value_error",
+        "loc": ("body", "x"),
+        "ctx": {"error": ValueError("Expected Foo, got bar")},
+    }
+
+    [problem] = field_problems([found])
+
+    assert problem.text == "This does not fit here."
 
 
 @pytest.mark.parametrize(

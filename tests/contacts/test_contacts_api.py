@@ -234,3 +234,110 @@ def test_a_taken_phone_names_its_contact(caller: Caller) -> None:
         "phone_taken",
         first["id"],
     )
+
+
+MOST = 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "code"),
+    [
+        ({"fields": {"a": 10**400}}, "fields.a", "out_of_range"),
+        ({"fields": {"a": MOST + 1}}, "fields.a", "out_of_range"),
+        ({"fields": {"a": -MOST - 1}}, "fields.a", "out_of_range"),
+        ({"fields": {"a": "x" * 1001}}, "fields.a", "too_long"),
+        ({"fields": {"x" * 61: "a"}}, f"fields.{'x' * 61}", "too_long"),
+        ({"fields": {"!?": "a"}}, "fields.!?", "bad_value"),
+        ({"fields": {"a": "b\0c"}}, "fields.a", "bad_value"),
+        ({"tags": ["x" * 61]}, "tags.0", "too_long"),
+        ({"tags": ["a\0b"]}, "tags.0", "bad_value"),
+        ({"name": "x" * 201}, "name", "too_long"),
+        ({"name": "a\0b"}, "name", "bad_value"),
+        ({"name": "a\ud800b"}, "name", "bad_value"),
+        ({"consent": {"source": " "}}, "consent.source", "no_source"),
+    ],
+)
+def test_nothing_is_dropped_from_a_person_unseen(
+    caller: Caller, given: dict[str, object], field: str, code: str
+) -> None:
+    body = json.dumps({"name": "Ana"} | given)
+
+    answer = caller.http.post("/v1/contacts", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 422
+    assert [(one["field"], one["code"]) for one in answer.json()["fields"]] == [(field, code)]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400"])
+def test_what_is_no_number_is_none(caller: Caller, value: str) -> None:
+    body = f'{{"name": "Ana", "fields": {{"a": {value}}}}}'
+
+    answer = caller.http.post("/v1/contacts", content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.json()["fields"][0]["code"]) == (422, "not_a_number")
+
+
+def test_the_longest_of_all_comes_back_as_it_was(caller: Caller) -> None:
+    given = {
+        "name": "n" * 200,
+        "tags": ["t" * 60],
+        "fields": {"f" * 60: "v" * 1000, "most": MOST, "least": -MOST, "share": 0.5, "ok": True},
+    }
+
+    made = caller.http.post("/v1/contacts", json=given).json()
+
+    assert {name: made[name] for name in given} == given
+
+
+def test_a_person_keeps_a_name_or_a_phone(caller: Caller) -> None:
+    path = f"/v1/contacts/{caller.http.post('/v1/contacts', json=ANA).json()['id']}"
+
+    without_name = caller.http.patch(path, json={"name": ""})
+    without_phone = caller.http.patch(path, json={"phone": None})
+    both = caller.http.patch(path, json={"name": "", "phone": None})
+
+    assert (without_name.status_code, without_name.json()["name"]) == (200, "")
+    for answer, field in ((without_phone, "phone"), (both, "name")):
+        assert answer.status_code == 422
+        assert [(one["field"], one["code"]) for one in answer.json()["fields"]] == [(field, "nothing_given")]
+    assert caller.http.get(path).json()["phone"] == "+5571980000102"
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "code"),
+    [
+        ({"mapping": "not json"}, "mapping", "not_json"),
+        ({"tags": "["}, "tags", "not_json"),
+        ({"consent": '{"source": " "}'}, "consent.source", "no_source"),
+        ({"file": "Nome;Fone"}, "file", "not_a_file"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_named_in_our_words(
+    caller: Caller, parts: dict[str, str], field: str, code: str
+) -> None:
+    file = {} if "file" in parts else {"file": ("x.csv", PEOPLE)}
+    form = {name: (None, value) for name, value in parts.items()}
+
+    answer = caller.http.post("/v1/contacts/imports", files=file | form)  # type: ignore[arg-type]
+
+    assert answer.status_code == 422
+    assert [(one["field"], one["code"]) for one in answer.json()["fields"]] == [(field, code)]
+    assert "UploadFile" not in answer.text
+
+
+def test_an_import_is_cancelled_with_the_reason(world: World, caller: Caller) -> None:
+    import_id = send(caller).json()["id"]
+    path = f"/v1/contacts/imports/{import_id}/cancel"
+    analyst = world.caller(Role.ANALYST, caller.tenant_id)
+
+    forbidden = analyst.http.post(path)
+    cancelled = caller.http.post(path, headers={"Accept-Language": "en"})
+    again = caller.http.post(path)
+
+    assert forbidden.status_code == 403
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "failed")
+    assert cancelled.json()["error"] == {
+        "code": "cancelled",
+        "text": "Somebody cancelled this import. The rows taken until then are kept.",
+    }
+    assert (again.status_code, again.json()["code"]) == (409, "import_ended")
