@@ -43,6 +43,12 @@ NEVER_LEFT = frozenset(
 )
 
 
+# The same of httpx: nothing has left.
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+# What httpx raises of an address or a header that can't be written at all (UnicodeError is a ValueError).
+UNWRITABLE = (httpx.InvalidURL, ValueError)
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """One request to a provider, ready for either transport."""
@@ -88,10 +94,8 @@ def call(request: HttpRequest, *, timeout: float = CALL_SECONDS) -> HttpResponse
         answer = _client().request(
             request.method, request.url, headers=dict(request.headers), content=request.body, timeout=timeout
         )
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        return Failure(True, f"{type(error).__name__}: {error}")
-    except httpx.HTTPError as error:
-        return Failure(False, f"{type(error).__name__}: {error}")
+    except (httpx.HTTPError, *UNWRITABLE) as error:
+        return _failure(error)
     return HttpResponse(
         answer.status_code, answer.content, dict(answer.headers), answer.elapsed.total_seconds()
     )
@@ -119,10 +123,15 @@ def download(
                     return Failure(False, f"not done in {seconds:.0f} s", seconds)
                 take(piece)
             return HttpResponse(200, b"", dict(answer.headers), time.monotonic() - began)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        return Failure(True, f"{type(error).__name__}: {error}")
-    except httpx.HTTPError as error:
-        return Failure(False, f"{type(error).__name__}: {error}")
+    except (httpx.HTTPError, *UNWRITABLE) as error:
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Failure:
+    """An exception as a failure; the words of those that quote what we were about to send (a token) are left out."""
+    if isinstance(error, (httpx.LocalProtocolError, *UNWRITABLE)):
+        return Failure(not isinstance(error, httpx.LocalProtocolError), type(error).__name__)
+    return Failure(isinstance(error, NOT_SENT), f"{type(error).__name__}: {error}")
 
 
 class Wire:

@@ -15,6 +15,7 @@ from engine.messaging.channels.reach import reach
 from engine.messaging.channels.registry import checker_for
 from engine.messaging.connections import (
     credentials_of,
+    delete_channel,
     find_channel,
     get_channel,
     locked_channel,
@@ -75,6 +76,14 @@ def check_channel(work: Work, channel_id: UUID) -> Channel:
         error = problem
     with work.session() as session:
         return _record(session, channel_id, state, error)
+
+
+def let_channel_go(work: Work, channel_id: UUID) -> None:
+    """Delete a channel; the others of its account are checked, which has their webhooks sent to an address that lives on."""
+    with work.session() as session:
+        siblings = delete_channel(session, channel_id)
+    for sibling in siblings:
+        check_channel(work, sibling)
 
 
 def _must_be_able(state: AccountState) -> None:

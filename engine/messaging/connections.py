@@ -4,7 +4,7 @@ Whether a channel can send is asked of the provider in channel_health.py.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 from engine.core.clock import now
 from engine.core.crypto import decrypt, encrypt
 from engine.core.db import run, tenant_of
-from engine.core.errors import Conflict, FieldProblem, Invalid, NotFound
+from engine.core.errors import Conflict, NotFound
 from engine.core.i18n import N_
 from engine.core.ids import uuid7
 from engine.core.settings import settings
 from engine.messaging import ledger
 from engine.messaging.channels.base import Credentials
+from engine.messaging.connection_rules import CREDENTIAL_TEXTS, check_entered
 from engine.messaging.events import channel_changed
 from engine.messaging.gates import is_held
 from engine.messaging.models import (
@@ -34,10 +35,8 @@ from engine.messaging.models import (
     Template,
 )
 
-# Meta gives a number 80 messages per second, and up to 1,000 later (throughput page, September 2026).
+# Meta gives a number 80 messages per second (throughput page, September 2026).
 DEFAULT_RATE = 80
-MOST_RATE = 1000
-MAX_NAME = 120
 OLDER_SECRETS = 2  # a webhook on its way may be signed with the secret before
 
 
@@ -139,8 +138,13 @@ def connect_channel(
     credentials: NewCredentials,
     rate_per_second: int | None = None,
 ) -> Channel:
-    """A new channel with its own gate, secrets and webhook address; it needs a check before it counts as connected."""
-    _check(name, rate_per_second, credentials)
+    """A new channel with its own gate, secrets and webhook address; it needs a check before it counts as connected.
+
+    Conflict when the company has connected the number already.
+    """
+    given = {name: getattr(credentials, name) for name in CREDENTIAL_TEXTS}
+    check_entered(name, rate_per_second, given)
+    _must_be_new(session, kind, environment, credentials.phone_number_id)
     gate = Gate(id=uuid7())
     session.add(gate)
     session.flush()
@@ -194,7 +198,9 @@ def change_channel(
 ) -> Channel:
     """Rename a channel, set its rate, renew its secrets (the app secret before stays good), pause or resume it."""
     channel = locked_channel(session, channel_id)
-    _check(channel.name if name is None else name, rate_per_second, None)
+    entered = {"access_token": access_token, "app_secret": app_secret}
+    given = {secret: value for secret, value in entered.items() if value is not None}
+    check_entered(channel.name if name is None else name, rate_per_second, given)
     if name is not None:
         channel.name = name.strip()
     if rate_per_second is not None:
@@ -207,10 +213,12 @@ def change_channel(
     return channel
 
 
-def delete_channel(session: Session, channel_id: UUID) -> None:
+def delete_channel(session: Session, channel_id: UUID) -> Sequence[UUID]:
     """Let a channel go: its gate closes, its secrets and its webhook address end, what was sent with it stays.
 
-    Conflict while messages still wait to leave by it, or a campaign is under way that may have none yet.
+    Conflict while messages still wait to leave by it, or a campaign is under way that may have none yet. Answers with
+    the channels whose webhooks may have been sent to this one's address, as WhatsApp knows one address for all numbers
+    of an account: they need a check now.
     """
     channel = locked_channel(session, channel_id)
     ledger.set_gate(session, channel.gate_id, is_open=False, reason="deleted")
@@ -232,6 +240,13 @@ def delete_channel(session: Session, channel_id: UUID) -> None:
         .values(deleted_at=now(), revision=Template.revision + 1)
     )
     revise(session, channel)
+    siblings = select(Channel.id).where(
+        Channel.kind == channel.kind,
+        Channel.environment == channel.environment,
+        Channel.portfolio == channel.portfolio,
+        Channel.deleted_at.is_(None),
+    )
+    return session.scalars(siblings.order_by(Channel.id)).all()
 
 
 def _renew(session: Session, channel: Channel, access_token: str | None, app_secret: str | None) -> None:
@@ -258,47 +273,27 @@ def _sealed(
     return encrypt(session, orjson.dumps(secret), table="channels", column="credentials", row=channel_id)
 
 
-def _check(name: str, rate_per_second: int | None, credentials: NewCredentials | None) -> None:
-    problems: list[FieldProblem] = []
-    if not 1 <= len(name.strip()) <= MAX_NAME:
-        problems.append(
-            FieldProblem(
-                "name",
-                "bad_name",
-                N_("Give the channel a name of 1 to %(most)s characters."),
-                {"most": MAX_NAME},
-            )
+def _must_be_new(session: Session, kind: str, environment: str, account: str) -> None:
+    """Conflict when the company has connected this number already: its webhooks would go to one of the two only."""
+    run(
+        session,
+        "select pg_advisory_xact_lock(hashtextextended(%(key)s, 0))",
+        key=f"connect:{tenant_of(session)}:{environment}:{account}",
+    )
+    same = session.scalars(
+        select(Channel).where(
+            Channel.kind == kind,
+            Channel.environment == environment,
+            Channel.account == account,
+            Channel.deleted_at.is_(None),
         )
-    if rate_per_second is not None and not 1 <= rate_per_second <= MOST_RATE:
-        problems.append(
-            FieldProblem(
-                "rate_per_second",
-                "out_of_range",
-                N_("Messages per second must be between 1 and %(most)s."),
-                {"most": MOST_RATE},
-            )
+    ).first()
+    if same is not None:
+        raise Conflict(
+            "number_connected",
+            N_(
+                "This number is connected already, as “%(name)s”. Change that connection, or delete it first."
+            ),
+            values={"name": same.name},
+            extra={"channel_id": str(same.id)},
         )
-    if credentials is not None:
-        problems += _credential_problems(credentials)
-    if problems:
-        raise Invalid(fields=problems)
-
-
-def _credential_problems(credentials: NewCredentials) -> list[FieldProblem]:
-    """What can't be an id or a secret of Meta's, before anybody is asked."""
-    texts: Mapping[str, str] = {
-        "phone_number_id": N_("The phone number id is digits only: see WhatsApp Manager, API setup."),
-        "waba_id": N_("The WhatsApp account id is digits only: see WhatsApp Manager, API setup."),
-        "access_token": N_("The access token is one line of letters, digits and signs, without spaces."),
-        "app_secret": N_("The app secret is one line of letters and digits: see the app's basic settings."),
-    }
-    problems = []
-    for name, text in texts.items():
-        value = getattr(credentials, name)
-        # A line break in a token would end the header that carries it.
-        fits = value.isascii() and value.isprintable() and " " not in value and 1 <= len(value) <= 2000
-        if name.endswith("_id"):
-            fits = fits and value.isdigit() and len(value) <= 32
-        if not fits:
-            problems.append(FieldProblem(f"credentials.{name}", "bad_credential", text))
-    return problems

@@ -5,10 +5,12 @@ already changes nothing, because each effect recognises its copy. One worker at 
 of arrival. A broken item is tried again with growing gaps and then stands as failed; its neighbours go on.
 """
 
+import itertools
 import time
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import batched
 from pathlib import Path
 from uuid import UUID
@@ -61,6 +63,7 @@ class Entry:
     id: UUID
     body: bytes
     tries: int
+    received_at: datetime
     broken: str | None = None
     odd: str | None = None
 
@@ -112,6 +115,7 @@ def understand_next() -> int:
     if claim is None:
         return 0
     fit = [entry for entry in claim.entries if entry.tries <= TRIES]
+    pieces = Pieces()
     if claim.home is None:
         for entry in fit:
             entry.odd = "no such channel"
@@ -122,6 +126,8 @@ def understand_next() -> int:
             for some in batched(receipts, RECEIPTS_TOGETHER):
                 _apply_receipts(claim.home.tenant_id, channel_id, some)
     with system_session() as session:
+        if claim.home is not None:
+            _touch(session, claim.home, pieces)
         _mark(session, claim.entries)
     return len(claim.entries)
 
@@ -159,7 +165,19 @@ with found as (
 )
 update webhook_journal j set lease_until = now() + make_interval(secs => %(lease)s), tries = tries + 1
 from summed where j.id = summed.id and summed.before < %(bytes)s
-returning j.id, j.body, j.tries
+returning j.id, j.body, j.tries, j.received_at
+"""
+
+# The neighbours of the channel that a webhook came to: WhatsApp knows one address for all numbers of an account. Skips
+# a channel that somebody is changing.
+_TOUCH = """
+with seen as (select * from unnest(%(ids)s::uuid[], %(times)s::timestamptz[]) as s(id, at)),
+free as (
+  select c.id, seen.at from channels c join seen using (id) where c.tenant_id = %(tenant)s
+  for no key update of c skip locked
+)
+update channels c set last_webhook_at = greatest(c.last_webhook_at, free.at)
+from free where c.tenant_id = %(tenant)s and c.id = free.id
 """
 
 
@@ -177,7 +195,10 @@ def _claim(session: Session) -> Claim | None:
             session, _TAKE, channel=channel.channel_id, entries=ENTRIES, bytes=BYTES, lease=LEASE_SECONDS
         )
         if rows:
-            entries = [Entry(row.id, bytes(row.body), row.tries) for row in sorted(rows, key=lambda r: r.id)]
+            entries = [
+                Entry(row.id, bytes(row.body), row.tries, row.received_at)
+                for row in sorted(rows, key=lambda r: r.id)
+            ]
             home = session.get(ChannelRoute, channel.channel_id)
             return Claim(entries, home, _neighbours(session, home))
     return None
@@ -344,6 +365,18 @@ from unnest(%(ids)s::uuid[], %(statuses)s::text[], %(errors)s::text[], %(gaps)s:
   as said(id, status, error, gap)
 where j.id = said.id and j.status = 'pending'
 """
+
+
+def _touch(session: Session, home: ChannelRoute, pieces: Pieces) -> None:
+    """Note on the channels that webhooks spoke of, but did not come to, that they were spoken of."""
+    times: dict[UUID, datetime] = {}
+    for piece in itertools.chain(pieces.events, *pieces.receipts.values()):
+        if piece.channel_id != home.channel_id:
+            times[piece.channel_id] = max(
+                piece.entry.received_at, times.get(piece.channel_id, piece.entry.received_at)
+            )
+    if times:
+        run(session, _TOUCH, tenant=home.tenant_id, ids=list(times), times=list(times.values()))
 
 
 def _mark(session: Session, entries: Sequence[Entry]) -> None:

@@ -3,7 +3,9 @@
 import socket
 from typing import Any
 
-from engine.core.http import Failure, HttpRequest, HttpResponse, Wire
+import pytest
+
+from engine.core.http import Failure, HttpRequest, HttpResponse, Wire, call, download
 from tests.provider import Answer, Provider, accepted, running_provider
 
 HEADERS = {"Content-Type": "application/json"}
@@ -40,6 +42,20 @@ def test_a_refused_connection_has_never_left() -> None:
     assert isinstance(outcome, Failure)
     assert outcome.never_left
     wire.close()
+
+
+@pytest.mark.parametrize("token", ["EAAsecret part\n two", "EAAs\u00e9cret", "EAAsecret\x00"])
+@pytest.mark.parametrize("way", ["call", "download"])
+def test_a_token_that_can_not_be_sent_is_not_repeated_in_what_went_wrong(token: str, way: str) -> None:
+    with running_provider() as provider:
+        request = HttpRequest("GET", provider.url, {"Authorization": f"Bearer {token}"})
+
+        outcome = (
+            call(request) if way == "call" else download(request, lambda _piece: None, most=1, seconds=1.0)
+        )
+
+    assert isinstance(outcome, Failure)
+    assert outcome.detail in {"LocalProtocolError", "UnicodeEncodeError"}
 
 
 def test_an_answer_that_does_not_come_in_time_may_have_been_taken() -> None:

@@ -256,6 +256,65 @@ def test_a_deleted_channel_is_gone_with_its_secrets_and_its_webhook(company: Com
         assert session.get(ChannelRoute, row.id) is None
 
 
+def test_a_number_is_connected_once(company: Company) -> None:
+    first = company.connect(name="Loja")
+
+    again = company.http.post(
+        "/v1/channels", json=company.channel_body(name="Outra"), headers={"Accept-Language": "en"}
+    )
+
+    assert (again.status_code, again.json()["code"]) == (409, "number_connected")
+    assert "“Loja”" in again.json()["detail"]
+    assert again.json()["channel_id"] == first["id"]
+    assert len(company.http.get("/v1/channels").json()["items"]) == 1
+
+
+def test_a_number_that_was_let_go_is_connected_again(company: Company) -> None:
+    company.http.delete(f"/v1/channels/{company.connect()['id']}")
+
+    assert company.connect()["status"] == "connected"
+
+
+def test_a_deleted_channels_neighbour_gets_the_accounts_webhooks(company: Company) -> None:
+    neighbour = company.connect()
+    made = company.account.simulator.account(waba_id=company.account.waba, verified_name="Segunda").made
+    second = company.connect(
+        credentials={
+            name: made[name] for name in ("phone_number_id", "waba_id", "access_token", "app_secret")
+        }
+    )
+
+    answer = company.http.delete(f"/v1/channels/{second['id']}")
+
+    assert answer.status_code == 204
+    subscriptions = company.account.simulator.admin("GET", "/_admin/state")["subscriptions"]
+    assert neighbour["webhook_url"] in str(subscriptions[company.account.waba])
+    assert second["webhook_url"] not in str(subscriptions[company.account.waba])
+    checked = company.http.get(f"/v1/channels/{neighbour['id']}").json()
+    assert checked["checked_at"] > neighbour["checked_at"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "value"),
+    [
+        ("access_token", "EAAsecret part\n two"),
+        ("access_token", "EAAs\u00e9cret"),
+        ("app_secret", "segr\u00e9do"),
+        ("app_secret", "two words"),
+    ],
+)
+def test_new_secrets_are_looked_at_before_they_are_kept(company: Company, secret: str, value: str) -> None:
+    channel = company.connect()
+    before = stored(company, channel).credentials
+
+    answer = company.http.patch(f"/v1/channels/{channel['id']}", json={"credentials": {secret: value}})
+
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["fields"]] == [f"credentials.{secret}"]
+    assert value not in answer.text
+    assert stored(company, channel).credentials == before
+
+
 def test_a_channel_with_messages_waiting_is_not_deleted(company: Company) -> None:
     channel = company.connect()
     row = stored(company, channel)

@@ -158,6 +158,20 @@ def test_another_number_of_the_same_company_gets_what_is_its_own(stage: Stage) -
     assert stage.one("select channel_id from messages") == second.channel_id
 
 
+def test_a_number_spoken_of_at_its_neighbours_address_was_heard_of(stage: Stage) -> None:
+    second = set_stage(tenant_id=stage.tenant_id, portfolio=stage.portfolio)
+    stranger = set_stage(portfolio=stage.portfolio)
+
+    understand(stage, text_body(stage, account=second.account))
+
+    heard = "select last_webhook_at from channels where id = :id"
+    with system_session() as session:
+        received = session.execute(text("select received_at from webhook_journal")).scalar_one()
+    assert stage.one(heard, id=second.channel_id) == received
+    assert stage.one(heard, id=stage.channel_id) is None  # the door itself notes this one
+    assert stranger.one(heard, id=stranger.channel_id) is None
+
+
 def test_a_deleted_channels_webhooks_stand_apart(stage: Stage) -> None:
     with stage.session() as session:
         session.execute(text("update channels set deleted_at = now()"))

@@ -9,15 +9,16 @@ from engine.api.schemas.channels import ChannelAnswer, ChannelBody, ChannelChang
 from engine.core.db import Work
 from engine.messaging import connections
 from engine.messaging.channel_health import check_channel as ask_provider
+from engine.messaging.channel_health import let_channel_go
 from engine.messaging.models import Channel
 
 router = domain_router("channels")
 managers = [requires(Role.MANAGER)]
 
 
-@router.post("/v1/channels", status_code=201, dependencies=managers)
+@router.post("/v1/channels", status_code=201, dependencies=managers, responses={409: {}})
 def connect_channel(body: ChannelBody, work: Doing, caller: Caller) -> ChannelAnswer:
-    """Connect a number; it is checked at the provider, and kept with the reason where that fails."""
+    """Connect a number; it is checked at the provider, and kept with the reason where that fails. 409 for a second time."""
     with work.session() as session:
         channel = connections.connect_channel(
             session,
@@ -69,9 +70,9 @@ def check_channel(channel_id: UUID, work: Doing, caller: Caller) -> ChannelAnswe
 
 
 @router.delete("/v1/channels/{channel_id}", status_code=204, dependencies=managers)
-def delete_channel(channel_id: UUID, session: Transaction) -> None:
+def delete_channel(channel_id: UUID, work: Doing) -> None:
     """Let a channel go, with its secrets; what was sent with it stays. 409 while messages wait to leave by it."""
-    connections.delete_channel(session, channel_id)
+    let_channel_go(work, channel_id)
 
 
 def _answer(work: Work, channel: Channel, caller: Principal) -> ChannelAnswer:
