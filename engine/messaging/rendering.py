@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from engine.core.errors import Refused
 from engine.core.i18n import N_
@@ -379,8 +379,17 @@ def _examples(
         example = button.get("example")
         first = example[0] if isinstance(example, list) and example else example
         if isinstance(first, str):
-            found[f"button.{index}.1"] = first
+            found[f"button.{index}.1"] = _ending_in(_text(button.get("url")), first)
     return found
+
+
+def _ending_in(address: str, example: str) -> str:
+    """What fills a button's gap in its example, which Meta wants as a whole address; a bare ending stays as it is."""
+    before, gap, after = address.partition("{{")
+    after = after.partition("}}")[2]
+    if not gap or not before or not example.startswith(before) or not example.endswith(after):
+        return example
+    return unquote(example.removeprefix(before).removesuffix(after))
 
 
 def _kind(button: Mapping[str, Any]) -> str:

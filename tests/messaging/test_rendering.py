@@ -17,6 +17,7 @@ from engine.messaging.rendering import (
     PreviewHeader,
     TemplateShape,
     Variable,
+    anatomy_of,
     clean,
     compile_template,
     encode_ending,
@@ -93,7 +94,7 @@ def test_every_gap_has_a_key_and_its_example() -> None:
         Variable("header.numero", "42"),
         Variable("body.nome", "Ana"),
         Variable("body.numero"),
-        Variable("button.1.1", "https://x.example/r/42"),
+        Variable("button.1.1", "42"),
         Variable("button.3.1", "NOV10"),
     )
     assert variables_of(NUMBERED) == (
@@ -233,6 +234,30 @@ def test_the_end_of_an_address_is_encoded_for_the_place_it_stands_in(
     address: str, value: str, ending: str
 ) -> None:
     assert encode_ending(address, value) == ending
+
+
+@pytest.mark.parametrize(
+    ("address", "example", "variable"),
+    [
+        ("https://x.example/{{1}}", "https://x.example/exemplo", "exemplo"),
+        ("https://x.example/{{1}}", "exemplo", "exemplo"),
+        ("https://x.example/p?c={{1}}", "https://x.example/p?c=ol%C3%A1%20mundo", "olá mundo"),
+        ("https://x.example/{{1}}/ver", "https://x.example/42/ver", "42"),
+        ("https://x.example/{{1}}", "https://y.example/exemplo", "https://y.example/exemplo"),
+        ("https://x.example/", "https://x.example/exemplo", "https://x.example/exemplo"),
+    ],
+)
+def test_a_buttons_example_is_what_fills_its_gap(address: str, example: str, variable: str) -> None:
+    button = {"type": "URL", "text": "Ver", "url": address, "example": [example]}
+    shape = TemplateShape(
+        name="x",
+        language="pt_BR",
+        category="UTILITY",
+        parameter_format="POSITIONAL",
+        components=[{"type": "BODY", "text": "Oi"}, {"type": "BUTTONS", "buttons": [button]}],
+    )
+
+    assert anatomy_of(shape).examples == {"button.0.1": variable}
 
 
 def test_the_words_for_a_thread_are_header_and_body() -> None:
