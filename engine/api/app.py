@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from engine.api.deadline import Deadline
 from engine.api.deps import PLACES
 from engine.api.errors import answer_errors
 from engine.api.intake import PREFIX as HOOKS
@@ -83,6 +84,7 @@ def build_api(routers: Sequence[APIRouter], lifespan: Lifespan | None = None) ->
         lifespan=lifespan,
     )
     api.state.places = asyncio.Semaphore(PLACES)
+    api.state.looks = {}
     for router in routers:
         api.include_router(router)
     answer_errors(api)
@@ -96,7 +98,7 @@ class Front:
     def __init__(self, hooks: Hooks, routers: Sequence[APIRouter] = ROUTERS) -> None:
         self.hooks = hooks
         self.api = build_api(routers, self.lifespan)
-        self.framed = Telemetry(PlainBodies(self.api))
+        self.framed = Telemetry(Deadline(PlainBodies(self.api)))
 
     @asynccontextmanager
     async def lifespan(self, _api: FastAPI) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from engine.accounts.models import INCLUDES, Role
 from engine.accounts.principal import Principal, principal_of
 from engine.accounts.tokens import AccessClaims, read_access_token
+from engine.api.deadline import PROVIDER_SECONDS
 from engine.api.errors import Busy, locale_of
 from engine.api.keyed import keyed_request
 from engine.core.db import OF_REQUEST, Work, tenant_session
@@ -83,6 +84,7 @@ def doing(request: Request, claimed: Claims, _place: Place) -> Iterator[Work]:
     work = Work(claimed.tenant_id, OF_REQUEST)
     with work.session() as session:
         principal = _enter(request, session, claimed)
+    request.state.patience.extend(PROVIDER_SECONDS)
     keyed = keyed_request(request, principal.user_id)
     if keyed is None:
         yield work

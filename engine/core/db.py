@@ -4,7 +4,7 @@ Only this module commits. `tenant_session` is the one opener for a tenant's rows
 `engine.core.system`, whose importers are listed in the import contracts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,18 @@ from engine.core.ids import TenantId, uuid7
 from engine.core.settings import settings
 
 TENANT_DEFAULT = text("nullif(current_setting('app.tenant_id', true), '')::uuid")
+
+# A server that vanishes (a machine that is switched off, a network that drops what is sent) is noticed within seconds:
+# libpq waits as long as the kernel does otherwise, a quarter of an hour and more.
+CONNECTION: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "application_name": "masteria",
+}
 
 set_json_loads(orjson.loads)
 
@@ -70,7 +82,12 @@ class TenantTable:
 
 
 def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address."""
+    """A SQLAlchemy engine on psycopg 3 with our defaults; url is any postgresql:// address.
+
+    DatabaseAway while no address is known: that of an embedded server is written down when it starts.
+    """
+    if not url:
+        raise DatabaseAway()
     driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     return create_engine(
         driver_url,
@@ -80,7 +97,7 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_recycle=1800,
         hide_parameters=True,
         json_deserializer=orjson.loads,
-        connect_args={"connect_timeout": 5, "application_name": "masteria"},
+        connect_args=CONNECTION,
     )
 
 

@@ -1,11 +1,13 @@
 """Is it alive, is it ready, what does it count: for supervisors, balancers and Prometheus."""
 
+import asyncio
+from collections.abc import Callable
 from functools import cache
 
 import redis
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
@@ -14,6 +16,8 @@ from engine.core.db import OF_REQUEST, app_engine, transaction_on
 from engine.core.errors import DatabaseAway
 from engine.core.redis import client
 from engine.core.settings import project_root
+
+LOOK_SECONDS = 3.0
 
 router = APIRouter(tags=["health"])
 
@@ -25,9 +29,18 @@ async def is_alive() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness}})
-def is_ready(response: Response) -> Readiness:
+async def is_ready(request: Request, response: Response) -> Readiness:
     """It can serve: the database is there and its schema is the one of this code. Redis is told, not needed."""
-    readiness = _readiness()
+    looks: dict[str, asyncio.Task[str]] = request.app.state.looks
+    schema, redis_state = await asyncio.gather(
+        _look(looks, "schema", _schema_state, "away"), _look(looks, "redis", _redis_state, "away")
+    )
+    readiness = Readiness(
+        status="ok" if schema == "current" else "unready",
+        database="away" if schema == "away" else "ok",
+        schema_state="unknown" if schema == "away" else schema,
+        redis=redis_state,
+    )
     response.status_code = 200 if readiness.status == "ok" else 503
     return readiness
 
@@ -38,19 +51,24 @@ def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _readiness() -> Readiness:
+async def _look(
+    looks: dict[str, asyncio.Task[str]], name: str, look: Callable[[], str], otherwise: str
+) -> str:
+    """What a look finds, or `otherwise` after three seconds. One that hangs is shared, so that probes fill no threads."""
+    under_way = looks.get(name)
+    if under_way is None or under_way.done():
+        under_way = looks[name] = asyncio.create_task(asyncio.to_thread(look))
+    done, _ = await asyncio.wait({under_way}, timeout=LOOK_SECONDS)
+    return under_way.result() if done else otherwise
+
+
+def _schema_state() -> str:
     try:
         with transaction_on(app_engine(), None, OF_REQUEST) as session:
             present = session.scalar(text("select version_num from alembic_version"))
     except DatabaseAway:
-        return Readiness(status="unready", database="away", schema_state="unknown", redis=_redis_state())
-    current = present == wanted_revision()
-    return Readiness(
-        status="ok" if current else "unready",
-        database="ok",
-        schema_state="current" if current else "outdated",
-        redis=_redis_state(),
-    )
+        return "away"
+    return "current" if present == wanted_revision() else "outdated"
 
 
 def _redis_state() -> str:
