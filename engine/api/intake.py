@@ -20,8 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
-import orjson
-
+from engine.api.hook_refusals import refusal
 from engine.api.journal import Journal, NotDurable
 from engine.api.spool import Hook, Spool
 from engine.core.bells import ring
@@ -50,11 +49,6 @@ type Message = MutableMapping[str, Any]
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
-
-TITLES = {
-    400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
-    408: "timed_out", 413: "too_large", 503: "unavailable",
-}  # fmt: skip
 
 log = logger(__name__)
 
@@ -166,11 +160,9 @@ class Intake:
         try:
             answer = await self._answer(scope, receive, kind, _uuid(channel))
             status = 200
-        except Unanswerable as refusal:
-            status = refusal.status
-            answer = orjson.dumps(
-                {"type": "about:blank", "title": TITLES[status], "status": status, "code": TITLES[status]}
-            )
+        except Unanswerable as refused:
+            status = refused.status
+            answer = refusal(status, _headers(scope).get("accept-language"))
         WEBHOOKS.labels(channel_kind=kind if kind in ChannelKind else "unknown", status=str(status)).inc()
         await _send(send, status, answer)
 
@@ -182,9 +174,7 @@ class Intake:
             return await self._shake_hands(scope, kind, channel_id)
         if method != "POST":
             raise Unanswerable(405)
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        headers = _headers(scope)
         door = await self._doors.find(channel_id)
         if door.credentials is None or door.tenant_id is None or door.kind != kind:
             raise Unanswerable(401)
@@ -250,6 +240,10 @@ async def read_body(receive: Receive, declared: str | None) -> bytes:
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError as error:
         raise Unanswerable(408) from error
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _uuid(text: str) -> UUID:

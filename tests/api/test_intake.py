@@ -86,6 +86,21 @@ def test_an_unsigned_or_wrongly_signed_webhook_is_refused_and_not_stored(
     assert journal_rows(stage) == []
 
 
+@pytest.mark.parametrize(("language", "word"), [("en", "app secret"), ("pt-BR", "segredo do app")])
+def test_a_refusal_says_why_in_the_language_asked_for(
+    door: Served, stage: Stage, language: str, word: str
+) -> None:
+    refused = door.client.post(
+        f"/hooks/whatsapp_cloud/{stage.channel_id}",
+        content=text_body(stage),
+        headers={"Accept-Language": language},
+    )
+
+    assert refused.json()["type"] == "urn:masteria:problem:unauthenticated"
+    assert word in refused.json()["detail"]
+    assert refused.json()["title"]
+
+
 def test_a_webhook_without_a_signature_header_is_refused(door: Served, stage: Stage) -> None:
     answer = door.client.post(f"/hooks/whatsapp_cloud/{stage.channel_id}", content=text_body(stage))
 
