@@ -9,6 +9,7 @@ import unicodedata
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -41,7 +42,7 @@ def create_company(
     name = _checked_name(name)
     if time_zone not in available_timezones():
         raise Invalid.field("time_zone", "unknown_time_zone", "There is no time zone of this name.")
-    if not re.fullmatch(r"[A-Z]{2}", country):
+    if country not in SUPPORTED_REGIONS:
         raise Invalid.field("country", "unknown_country", "Give the country's two letters, as BR.")
     company = Company(
         id=uuid7(),

@@ -15,7 +15,7 @@ from engine.cli.reset import ResetRefused, reset_home
 from engine.cli.supervisor import SupervisorError
 from engine.cli.up import UpError, run_up
 from engine.core.bootstrap import bootstrap_script, database_urls
-from engine.core.errors import MasterIAError
+from engine.core.errors import DatabaseAway, MasterIAError
 from engine.core.i18n import choose_locale, say
 from engine.core.log import configure_logging
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, settings
@@ -146,11 +146,20 @@ def main() -> None:
         sys.exit(1)
 
 
+def start_hint() -> str:
+    """What the operator does about a database that does not answer; in English, as all that is for operators."""
+    if any(os.environ.get(name) for name in DATABASE_VARIABLES):
+        return f"Is it running, and is {DATABASE_VARIABLES[0]} right? `masteria doctor` looks."
+    return "Start everything on this machine with `make up`."
+
+
 def sentence_of(error: Exception) -> str:
     """What went wrong, in the terminal's language where it is one of the product's own errors."""
     if not isinstance(error, MasterIAError):
         return str(error).strip()
     locale = choose_locale(os.environ.get("LANG"))
+    if isinstance(error, DatabaseAway):
+        return f"{say(error.text, locale, error.values)} {start_hint()}"
     if error.fields:
         return "\n".join(f"{each.field}: {say(each.text, locale, each.values)}" for each in error.fields)
     return say(error.text, locale, error.values)

@@ -15,7 +15,7 @@ from packaging.markers import Marker
 
 from engine.cli.database import revisions
 from engine.cli.programs import doors
-from engine.cli.up import is_running
+from engine.cli.up import is_running, shared_ports
 from engine.core.bootstrap import APP_ROLE, EXTENSIONS, SYSTEM_ROLE
 from engine.core.settings import DATABASE_VARIABLES, Settings, SettingsError, project_root, settings
 from engine.embedded import port_is_free
@@ -91,6 +91,8 @@ def _existing(folder: Path) -> Path:
 
 def _ports(given: Settings) -> Iterator[Finding]:
     running = is_running(given.home)
+    for sentence in shared_ports(doors(given)):
+        yield Finding("ports", False, sentence)
     for program in doors(given):
         if program.port is None:
             continue

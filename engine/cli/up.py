@@ -122,6 +122,9 @@ def _environment(given: Settings) -> dict[str, str]:
 
 
 def _refuse_taken_ports(listening: Sequence[Program]) -> None:
+    shared = shared_ports(listening)
+    if shared:
+        raise UpError("\n".join(shared))
     taken = [program for program in listening if program.port and not port_is_free(program.port)]
     if taken:
         raise UpError(
@@ -131,6 +134,17 @@ def _refuse_taken_ports(listening: Sequence[Program]) -> None:
                 for program in taken
             )
         )
+
+
+def shared_ports(listening: Sequence[Program]) -> list[str]:
+    """A sentence for each port that two of our own programs would listen at."""
+    return [
+        f"The {other.name} and the {program.name} can't both have port {program.port}: "
+        f"name another with {other.setting} or {program.setting}."
+        for place, program in enumerate(listening)
+        for other in listening[:place]
+        if program.port is not None and program.port == other.port
+    ]
 
 
 def _wait_until_ready(supervisor: Supervisor, programs: Sequence[Program]) -> None:

@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +14,7 @@ from engine.cli.app import app, sentence_of
 from engine.cli.doctor import examine
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
-from engine.core.settings import DATABASE_VARIABLES, Environment, SettingsError, settings
+from engine.core.settings import DATABASE_VARIABLES, Environment, SettingsError, project_root, settings
 from engine.core.system import system_session
 
 
@@ -120,6 +124,40 @@ def test_a_barred_person_is_let_in_again(ana: Callable[..., str]) -> None:
     ana("enable", "ana@sol.example")
 
     assert (barred, is_barred()) == (True, False)
+
+
+@pytest.mark.parametrize("country", ["ZZ", "br", "BRA", ""])
+def test_a_country_without_phone_numbers_is_none(
+    runner: CliRunner, database: DatabaseUrls, country: str
+) -> None:
+    refused = runner.invoke(app, ["company", "create", "Padaria Sol", "--country", country])
+
+    assert isinstance(refused.exception, Invalid)
+    assert refused.exception.fields[0].code == "unknown_country"
+
+
+def test_a_command_that_finds_no_database_says_how_to_start_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = dict.fromkeys(DATABASE_VARIABLES, "postgresql://a:b@127.0.0.1:1/c")
+    fresh = {"PATH": os.environ["PATH"], "MASTERIA_HOME": str(tmp_path), "LANG": "C"}
+
+    said = [
+        subprocess.run(
+            (sys.executable, "-m", "engine.cli", "company", "list"),
+            env=fresh | given,
+            cwd=project_root(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for given in ({}, nowhere)
+    ]
+
+    assert [one.returncode for one in said] == [1, 1]
+    assert said[0].stderr.count("\n") == said[1].stderr.count("\n") == 1
+    assert "`make up`" in said[0].stderr
+    assert DATABASE_VARIABLES[0] in said[1].stderr
 
 
 def test_what_does_not_fit_is_told_in_the_terminals_language(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,18 @@ def test_a_taken_port_is_named_with_its_setting(place: Place) -> None:
     assert place.processes() == []
 
 
+def test_two_programs_at_one_port_are_named_with_their_settings(place: Place) -> None:
+    shared = Place(place.home, place.ports | {"console": place.ports["api"]})
+
+    refused = shared.run("up")
+
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"port {place.ports['api']}" in refused.stderr
+    assert "MASTERIA_API_PORT or MASTERIA_CONSOLE_PORT" in refused.stderr
+    assert place.processes() == []
+
+
 @pytest.mark.timeout(400)
 def test_it_starts_answers_survives_a_kill_and_leaves_nothing(place: Place) -> None:
     first = place.start()
