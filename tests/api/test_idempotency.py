@@ -31,7 +31,7 @@ def test_a_second_sending_gets_the_first_answer_and_has_no_effect(samples: World
     second = caller.http.post(path, json={"name": "ana"}, headers=KEY)
 
     assert first.status_code == second.status_code == 201
-    assert first.json() == second.json()
+    assert first.content == second.content
     assert "idempotency-replayed" not in first.headers
     assert second.headers["idempotency-replayed"] == "true"
     assert facts(caller.tenant_id) == len(sample.calls) == 1
