@@ -1,4 +1,4 @@
-"""The demo company: a shop with a believable month behind it, so that no screen is empty at the first start."""
+"""The demo company: a shop with two believable months behind it, so that no screen is empty at the first start."""
 
 import secrets
 

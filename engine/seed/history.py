@@ -1,4 +1,4 @@
-"""The demo company's past month: campaigns with their funnels, and the conversations that came of them.
+"""The demo company's past two months: campaigns with their funnels, and the conversations that came of them.
 
 Messages are written as the engine would have left them, and every counter is then derived from the rows.
 """
@@ -22,7 +22,13 @@ from engine.seed.people import Person
 from engine.seed.talk import conversation_about
 
 # name, template, days ago, hour, tag (None: everyone), share delivered, read, replied
+# Two months, so that the overview has thirty days to compare thirty days with.
 PAST = (
+    ("Novos na loja", "boas_vindas", 57, 10, "novos", 0.95, 0.71, 0.09),
+    ("Pesquisa pós-compra", "pesquisa_satisfacao", 51, 15, "clientes", 0.94, 0.66, 0.18),
+    ("Lembrete de boleto", "lembrete_pagamento", 45, 9, "atacado", 0.97, 0.79, 0.06),
+    ("Pedidos a caminho", "pedido_enviado", 38, 14, "clientes", 0.96, 0.75, 0.05),
+    ("Sentimos a sua falta", "boas_vindas", 33, 11, "inativos", 0.91, 0.52, 0.04),
     ("Boas-vindas de outubro", "boas_vindas", 29, 10, "novos", 0.96, 0.74, 0.10),
     ("Pesquisa de satisfação", "pesquisa_satisfacao", 23, 15, "clientes", 0.95, 0.69, 0.21),
     ("Lembrete de pagamento", "lembrete_pagamento", 17, 9, "atacado", 0.98, 0.81, 0.07),
@@ -31,6 +37,7 @@ PAST = (
     ("Black Friday antecipada", "black_friday", 2, 10, None, 0.955, 0.71, 0.13),
 )
 DAILY_WRITERS = (4, 11)
+DAYS = 58
 SECOND = timedelta(seconds=1)
 FAILURES = (("undeliverable", "131026", 0.8), ("marketing_limit", "131049", 0.2))
 
@@ -63,13 +70,13 @@ def write_history(
     people: Sequence[Person],
     moment: datetime,
 ) -> None:
-    """Six campaigns, daily conversations, a draft and a scheduled campaign."""
+    """The campaigns that were, daily conversations, a draft and a scheduled campaign."""
     tale = Tale(channel, templates, people, moment, random.Random(7))  # noqa: S311 - a story, no secret
     with work.session() as session:
         for past in PAST:
             _campaign(session, tale, past)
         rows = Rows()
-        for days_ago in range(28, -1, -1):
+        for days_ago in range(DAYS, -1, -1):
             _daily(rows, tale, moment - timedelta(days=days_ago))
         _insert(session, rows)
         _plans(session, tale)
@@ -115,7 +122,10 @@ def _campaign(
     session.flush()
     rows, excluded = Rows(), 0
     shares = (delivered, read, replied)
-    audience_people = [person for person in tale.people if tag is None or tag in person.tags]
+    newest = uuid7_at(began)  # ids carry the time: who came later was not there yet
+    audience_people = [
+        person for person in tale.people if person.id < newest and (tag is None or tag in person.tags)
+    ]
     for index, person in enumerate(audience_people):
         called = began + SECOND * (1 + index / 20)
         reason = _exclusion(person, template)
