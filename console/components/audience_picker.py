@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from console.components.base import Component
+from console.components.words import CHOOSING, TAGGING
 from console.i18n import N_
 
 
@@ -15,6 +16,8 @@ class AudiencePicker(Component):
     """
 
     LABELS: ClassVar = {
+        **CHOOSING,
+        **TAGGING,
         "audience": N_("Audience"),
         "all": N_("Everyone"),
         "all.text": N_("All contacts of the company"),
@@ -25,10 +28,6 @@ class AudiencePicker(Component):
         "tags.placeholder": N_("Choose tags"),
         "tags.none": N_("No tags yet"),
         "imports.none": N_("No imports yet"),
-        "choose": N_("Choose…"),
-        "search": N_("Search…"),
-        "none": N_("Nothing found"),
-        "remove_tag": N_("Remove {text}"),
         "clear": N_("Clear"),
         "contacts.one": N_("{n} contact"),
         "contacts.other": N_("{n} contacts"),

@@ -6,6 +6,7 @@ from typing import ClassVar
 import param
 
 from console.components.base import Component
+from console.components.words import FALLING
 from console.i18n import N_
 
 
@@ -21,6 +22,7 @@ class CampaignLive(Component):
     """
 
     LABELS: ClassVar = {
+        **FALLING,
         "status.draft": N_("Draft"),
         "status.scheduled": N_("Scheduled"),
         "status.running": N_("Sending"),
@@ -79,7 +81,6 @@ class CampaignLive(Component):
         "funnel.delivered": N_("Delivered"),
         "funnel.read": N_("Read"),
         "funnel.replied": N_("Replied"),
-        "of_previous": N_("{share} of the step before"),
         "part": N_("{label}: {n} ({share})"),
         "confirm.cancel": N_("Cancel this campaign?"),
         "confirm.cancel.text": N_("Nothing more will be sent. This cannot be undone."),

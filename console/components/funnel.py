@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from console.components.base import Component
+from console.components.words import FALLING
 from console.i18n import N_
 
 
@@ -10,9 +11,8 @@ class Funnel(Component):
     """Bars of steps, each with its share of the step before. A step: {key, label, value}."""
 
     LABELS: ClassVar = {
+        **FALLING,
         "summary": N_("Funnel"),
-        "of_previous": N_("{share} of the step before"),
-        "of_first": N_("{share} of the first step"),
         "failed": N_("The funnel could not be loaded"),
         "retry": N_("Try again"),
         "loading": N_("Loading"),

@@ -6,6 +6,7 @@ from typing import ClassVar
 import param
 
 from console.components.base import Component
+from console.components.words import CHOOSING
 from console.i18n import N_
 
 
@@ -19,6 +20,7 @@ class MappingTable(Component):
     """
 
     LABELS: ClassVar = {
+        **CHOOSING,
         "column": N_("Column in the file"),
         "samples": N_("Examples"),
         "target": N_("Becomes"),
@@ -34,8 +36,6 @@ class MappingTable(Component):
         "columns.other": N_("{n} columns"),
         "mapped.one": N_("{n} will be imported"),
         "mapped.other": N_("{n} will be imported"),
-        "none": N_("Nothing found"),
-        "search": N_("Search…"),
         "failed": N_("The file could not be read"),
         "retry": N_("Try again"),
         "loading": N_("Loading"),

@@ -6,6 +6,7 @@ from typing import ClassVar
 import param
 
 from console.components.base import Component
+from console.components.words import BUBBLE
 from console.i18n import N_
 
 
@@ -13,14 +14,8 @@ class MessagePreview(Component):
     """A WhatsApp-like bubble on a chat background, with header, body, footer and buttons."""
 
     LABELS: ClassVar = {
+        **BUBBLE,
         "preview": N_("Preview of the message"),
-        "missing": N_("missing"),
-        "missing.text.one": N_("{n} variable has no value"),
-        "missing.text.other": N_("{n} variables have no value"),
-        "image": N_("Image"),
-        "video": N_("Video"),
-        "document": N_("Document"),
-        "location": N_("Location"),
         "empty": N_("The message will appear here"),
         "failed": N_("The preview could not be made"),
         "retry": N_("Try again"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from console.components.base import Component
+from console.components.words import CHOOSING
 from console.i18n import N_
 
 
@@ -15,6 +16,7 @@ class VariableMapper(Component):
     """
 
     LABELS: ClassVar = {
+        **CHOOSING,
         "variable": N_("Variable"),
         "source": N_("Filled with"),
         "contact": N_("Contact"),
@@ -30,9 +32,6 @@ class VariableMapper(Component):
         "header": N_("Header"),
         "button": N_("Button {n}"),
         "media": N_("File of the header"),
-        "choose": N_("Choose…"),
-        "search": N_("Search…"),
-        "none": N_("Nothing found"),
         "no_variables": N_("This template has no variables"),
         "no_variables.text": N_("Everyone receives the same message."),
         "failed": N_("The variables could not be loaded"),

@@ -125,7 +125,7 @@ function Waits() {
 const newer = (fields, campaign) => fields.revision == null || campaign.revision == null || fields.revision > campaign.revision
 
 function CampaignLive({model}) {
-  const allowed = useParam(model, "allowed"), back = useParam(model, "back"), busy = useParam(model, "busy_command"), [failures, setFailures] = React.useState(null), [exclusions, setExclusions] = React.useState(null)
+  const {t} = useKit(), allowed = useParam(model, "allowed"), back = useParam(model, "back"), busy = useParam(model, "busy_command"), [failures, setFailures] = React.useState(null), [exclusions, setExclusions] = React.useState(null)
   const shown = React.useRef(null)
   const [{data, error}, change] = useData("campaign", m => {
     const old = shown.current
@@ -137,7 +137,7 @@ function CampaignLive({model}) {
     exclusions: m => setExclusions(m.items),
     wait: () => { shown.current = null; setFailures(null); setExclusions(null) },
   })
-  if (error) return <div className="k"><Failure error={error} retryKey="retry_load"/></div>
+  if (error) return <div className="k"><Failure error={error} retryLabel={t("retry_load")}/></div>
   if (data === null) return <Waits/>
   return <Loaded campaign={data} {...{failures, exclusions, back, allowed, busy}}/>
 }

@@ -42,10 +42,10 @@ export function Blank({icon = "Inbox", title, text, actions = [], bad, onAction,
   </div>
 }
 
-export function Failure({error, titleKey = "failed", retryKey = "retry", onRetry}) {
+export function Failure({error, retryLabel, onRetry}) {
   const {t, send} = useKit()
-  return <Blank bad icon="AlertTriangle" title={error.title ?? t(titleKey)} text={error.text}
-    actions={[{key: "retry", label: t(retryKey), icon: "RotateCcw"}]} onAction={() => (onRetry ? onRetry() : send("retry"))}/>
+  return <Blank bad icon="AlertTriangle" title={error.title ?? t("failed")} text={error.text}
+    actions={[{key: "retry", label: retryLabel ?? t("retry"), icon: "RotateCcw"}]} onAction={() => (onRetry ? onRetry() : send("retry"))}/>
 }
 
 /** The empty state that Python gave by `empty`; its button sends `action` unless it is a link. */
