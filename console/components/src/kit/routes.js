@@ -1,12 +1,10 @@
 // The address bar and the shell's route, one following the other.
 import * as React from "react"
+import {mayLeave, navigate} from "./wire.jsx"
 
 export const routeHere = prefix => (location.pathname.slice(prefix.length) || "/") + location.search
 
-/** Whether someone (a form with unsaved changes) objects; they ask the user and navigate again with `force`. */
-function mayLeave(path) {
-  return window.dispatchEvent(new CustomEvent("console:leaving", {cancelable: true, detail: {path}}))
-}
+const leaving = path => mayLeave({leave: () => navigate(path, {force: true})})
 
 export function useRoutes(prefix, route, setRoute) {
   const current = React.useRef(route)
@@ -15,14 +13,14 @@ export function useRoutes(prefix, route, setRoute) {
     document.documentElement.dataset.prefix = prefix
     const go = ({detail: {path, force, replace}}) => {
       if (path === current.current) return
-      if (!force && !mayLeave(path)) return
+      if (!force && !leaving(path)) return
       history[replace ? "replaceState" : "pushState"](null, "", prefix + path)
       setRoute(path)
     }
     const pop = () => {
       const path = routeHere(prefix)
       if (path === current.current) return
-      if (mayLeave(path)) setRoute(path)
+      if (leaving(path)) setRoute(path)
       else history.pushState(null, "", prefix + current.current)
     }
     addEventListener("console:navigate", go)

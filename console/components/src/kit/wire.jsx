@@ -110,6 +110,14 @@ export function navigate(path, options = {}) {
   window.dispatchEvent(new CustomEvent("console:navigate", {detail: {path, ...options}}))
 }
 
+/**
+ * Whether nobody with unsaved changes objects to leaving for a route, or to closing the window `within`. Who objects
+ * asks the user, and then calls `leave` of the detail.
+ */
+export function mayLeave(detail) {
+  return window.dispatchEvent(new CustomEvent("console:leaving", {cancelable: true, detail}))
+}
+
 /** A link to a route: a real address for a new tab, a message to the shell for a click. */
 export const Link = React.forwardRef(({path, onClick, children, ...rest}, ref) => (
   <a ref={ref} href={prefix() + path} {...rest} onClick={event => {
