@@ -72,6 +72,7 @@ class CampaignBasics:
             found.setdefault(draft.template.id, draft.template)
         self._choices = [{"value": one.id, "label": one.name, "hint": one.language} for one in found.values()]
         self.form.fields = self._fields()
+        self.form.show_options("template_id", self._choices, text)
         if not found and not text and draft.channel_id:
             self._say(_("No approved template yet"),
                       _("A campaign sends a text that WhatsApp has approved. Write one first."),

@@ -30,7 +30,7 @@ function Numeric(p) {
 
 function Choice(p) {
   const {send} = useKit(), {field} = p
-  return <Select id={p.id} value={p.value} options={field.options ?? []} onChange={p.onChange} placeholder={field.placeholder} disabled={field.disabled} invalid={p.invalid} describedBy={p.describedBy} label={field.label} searchable={field.remote || field.searchable} onSearch={field.remote ? words => send("options", {name: field.name, text: words}) : undefined}/>
+  return <Select id={p.id} value={p.value} options={field.options ?? []} onChange={p.onChange} placeholder={field.placeholder} disabled={field.disabled} invalid={p.invalid} describedBy={p.describedBy} label={field.label} answered={field.answered} searchable={field.remote || field.searchable} onSearch={field.remote ? words => send("options", {name: field.name, text: words}) : undefined}/>
 }
 
 function Radios(p, className, render) {

@@ -2,7 +2,7 @@
 import * as React from "react"
 import {Floating} from "./floating.jsx"
 import {Icon} from "./icons.jsx"
-import {useKey, useKit} from "./wire.jsx"
+import {useDebounced, useKey, useKit} from "./wire.jsx"
 
 const plain = s => String(s ?? "").normalize("NFD").replace(/\p{M}/gu, "").toLowerCase()
 
@@ -42,30 +42,40 @@ function Options({options, list, at, setAt, chosen, onPick, id, label, none}) {
 }
 
 const SEARCH_FROM = 8  // a shorter list is read faster than searched
+const PAUSE_MS = 150
+const isLetter = e => e.key.length === 1 && e.key !== " " && !e.ctrlKey && !e.metaKey && !e.altKey
 
-export function Select({id, value, options, onChange, placeholder, disabled, invalid, describedBy, label, searchable, onSearch}) {
+/**
+ * One of a list. With `onSearch` the server is asked too; `answered` is the text that `options` are the answer to, and
+ * until it is what was typed, Enter chooses nothing: what is wanted may be about to appear.
+ */
+export function Select({id, value, options, onChange, placeholder, disabled, invalid, describedBy, label, searchable, onSearch, answered = ""}) {
   const {t} = useKit()
   const [open, setOpen] = React.useState(false), [text, setText] = React.useState("")
   const anchor = React.useRef(null), field = React.useRef(null), listId = useKey("list")
   const search = searchable ?? options.length >= SEARCH_FROM
-  const shown = onSearch ? options : matching(options, text)
-  const close = () => { setOpen(false); setText(""); anchor.current?.focus({preventScroll: true}) }
+  const shown = matching(options, text)
+  const pending = !!onSearch && text !== answered
+  const tell = useDebounced(words => onSearch?.(words), PAUSE_MS)
+  const type = words => { setText(words); nav.setAt(0); tell(words) }
+  const close = () => { setOpen(false); if (text) { setText(""); tell("") } anchor.current?.focus({preventScroll: true}) }
   const pick = o => { onChange(o.value); close() }
   const nav = useList(shown, pick, () => setOpen(false))
+  const keys = e => { if (pending && e.key === "Enter") e.preventDefault(); else nav.keys(e) }
   const show = () => { if (!disabled) { nav.setAt(Math.max(0, options.findIndex(o => o.value === value))); setOpen(true) } }
-  React.useEffect(() => { if (open) (field.current ?? nav.list.current)?.focus({preventScroll: true}) }, [open])
+  React.useLayoutEffect(() => { if (open) (field.current ?? nav.list.current)?.focus({preventScroll: true}) }, [open])
   const current = options.find(o => o.value === value)
   const active = open && shown.length ? `${listId}-${nav.at}` : undefined
   return <>
     <button ref={anchor} id={id} type="button" className="input sel" role="combobox" aria-haspopup="listbox" aria-expanded={open} aria-controls={open ? listId : undefined}
       aria-invalid={invalid || undefined} aria-describedby={describedBy} aria-label={label} disabled={disabled} aria-activedescendant={search ? undefined : active}
-      onClick={() => (open ? close() : show())} onKeyDown={e => { if (!open && ["ArrowDown", "ArrowUp"].includes(e.key)) { e.preventDefault(); show() } else if (open) nav.keys(e) }}>
+      onClick={() => (open ? close() : show())} onKeyDown={e => { if (!open && ["ArrowDown", "ArrowUp"].includes(e.key)) { e.preventDefault(); show() } else if (open && search && isLetter(e)) { e.preventDefault(); type(text + e.key) } else if (open) keys(e) }}>
       {current?.icon && <Icon name={current.icon}/>}<span className={"grow" + (current ? "" : " ph")}>{current ? current.label ?? current.value : placeholder ?? t("choose")}</span>
       <Icon name="ChevronDown" size={15}/></button>
     {open && <Floating anchor={anchor} match onClose={close}>
       {search && <div className="find"><Icon name="Search" size={14}/><input ref={field} role="combobox" aria-expanded="true" aria-controls={listId} aria-activedescendant={active} aria-label={t("search")} placeholder={t("search")} value={text}
-        onChange={e => { setText(e.target.value); nav.setAt(0); onSearch?.(e.target.value) }} onKeyDown={nav.keys}/></div>}
-      <Options {...nav} options={shown} chosen={[value]} onPick={pick} id={listId} label={label} none={t("none")}/>
+        onChange={e => type(e.target.value)} onKeyDown={keys}/></div>}
+      <Options {...nav} options={shown} chosen={[value]} onPick={pick} id={listId} label={label} none={t(pending ? "searching" : "none")}/>
     </Floating>}
   </>
 }
@@ -78,12 +88,15 @@ export function TagInput({id, value, suggestions = [], free = true, onChange, pl
   const left = matching(suggestions.filter(s => !value.includes(s.value)), typed).slice(0, 50)
   const fresh = free && typed && ![...value, ...suggestions.map(s => s.value)].some(v => plain(v) === plain(typed))
   const shown = fresh ? [...left, {value: typed, label: t("add_tag", {text: typed}), icon: "Plus"}] : left
-  const add = o => { onChange([...value, o.value]); setText(""); nav.setAt(0); field.current.focus() }
+  // The list goes once a word is chosen: it would lie over the next field. Typing, clicking or an arrow brings it back.
+  const add = o => { onChange([...value, o.value]); setText(""); nav.setAt(0); setOpen(false); field.current.focus() }
   const nav = useList(shown, add, () => setOpen(false))
   const keys = e => {
     if (e.key === "Backspace" && !text && value.length) onChange(value.slice(0, -1))
     else if (e.key === "," && typed && free) { e.preventDefault(); add(shown.find(o => plain(o.value) === plain(typed)) ?? {value: typed}) }
-    else nav.keys(e)
+    else if (open) nav.keys(e)
+    else if (["ArrowDown", "ArrowUp"].includes(e.key)) { e.preventDefault(); setOpen(true) }
+    else if (e.key === "Enter") e.preventDefault()
   }
   return <>
     <div ref={anchor} className="input tags" aria-disabled={disabled || undefined} aria-invalid={invalid || undefined} onPointerDown={e => { if (e.target === anchor.current) { e.preventDefault(); field.current.focus() } }}>
