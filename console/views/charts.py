@@ -10,11 +10,12 @@ import panel as pn
 from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
+    CustomJSHover,
+    CustomJSTickFormatter,
     DataRange1d,
     DatetimeTicker,
     DatetimeTickFormatter,
     HoverTool,
-    NumeralTickFormatter,
 )
 from bokeh.plotting import figure
 
@@ -79,12 +80,20 @@ class VolumeChart:
             hours="%H:%M", minutes="%H:%M", hourmin="%H:%M", days=day, months=day, years="%Y"
         )
         drawn.xaxis.ticker = DatetimeTicker(desired_num_ticks=6)
-        drawn.yaxis.formatter = NumeralTickFormatter(format="0.[0]a")
+        # Bokeh knows the numerals of English only; the browser knows them all.
+        numerals = f"return new Intl.NumberFormat('{words.tag}').format({{}})"
+        drawn.yaxis.formatter = CustomJSTickFormatter(code=numerals.format("tick"))
         drawn.yaxis.ticker = BasicTicker(desired_num_ticks=4)
-        tips = [("", f"@at{{{day} %H:%M}}"), *((words(label), f"@{name}{{0,0}}") for name, label, _ in LINES)]
-        drawn.add_tools(
-            HoverTool(tooltips=tips, formatters={"@at": "datetime"}, mode="vline", renderers=[lines[0]])
-        )
+        tips = [
+            ("", f"@at{{{day} %H:%M}}"),
+            *((words(label), f"@{name}{{custom}}") for name, label, _ in LINES),
+        ]
+        said = CustomJSHover(code=numerals.format("value"))
+        formatters: dict[str, Any] = {
+            "@at": "datetime",
+            **{f"@{name}": said for name, _label, _colour in LINES},
+        }
+        drawn.add_tools(HoverTool(tooltips=tips, formatters=formatters, mode="vline", renderers=[lines[0]]))
         return drawn
 
     def draw(self, series: Series) -> None:

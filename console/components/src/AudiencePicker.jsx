@@ -28,7 +28,7 @@ function Waterfall({count, busy}) {
       {excluded.map(e => <li key={e.reason} className="out" data-reason={e.reason}><span>{e.text}</span><b className="num">−{f.count(e.n)}</b><i style={bar(e.n)}/></li>)}
       <li className="end"><span>{t("will_send")}</span><b className="num">{f.count(reached)}</b><i className="ok" style={bar(reached)}/></li></ul>
     {left > 0 && <p className="mut">{t("excluded")}: <span className="num">{f.count(left)} ({f.share(matched ? left / matched : 0)})</span></p>}
-    {samples.length > 0 && <div className="sam"><h4>{t("samples")}</h4>{samples.slice(0, 3).map(s => <p key={s.contact_id}><b>{s.name || s.phone}</b>{s.preview}</p>)}</div>}
+    {samples.length > 0 && <div className="sam"><h4>{t("samples")}</h4>{samples.slice(0, 3).map(s => <p key={s.contact_id}><b>{s.name || f.phone(s.phone)}</b>{s.preview}</p>)}</div>}
   </div>
 }
 

@@ -16,7 +16,7 @@ function SearchBox({value, onChange, label}) {
 
 function Chips({filter, value, onPick}) {
   const {t, f} = useKit()
-  const chip = (v, label, n) => <button key={v ?? ""} type="button" className="chip" aria-pressed={(value ?? null) === v} onClick={() => onPick(v)}>{label}{n != null && <small className="num">{f.compact(n)}</small>}</button>
+  const chip = (v, label, n) => <button key={v ?? ""} type="button" className="chip" aria-pressed={(value ?? null) === v} onClick={() => onPick(v)}>{label}{n != null && <small className="num">{f.count(n)}</small>}</button>
   return <div className="chips" role="group" aria-label={filter.label ?? t("filters")}>{chip(null, filter.all ?? t("all"))}{filter.options.map(o => chip(o.value, o.label, o.n))}</div>
 }
 

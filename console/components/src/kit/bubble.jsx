@@ -50,6 +50,6 @@ export function Bubble({message, sender, caption, label, empty}) {
       </div>}
     </div>
     {missing.length > 0 && <p className="warn"><Icon name="AlertTriangle" size={14}/>{t("missing.text", {n: missing.length})}</p>}
-    {caption && <p className="cap">{caption}</p>}
+    {caption && <p className="cap">{f.phones(caption)}</p>}
   </figure>
 }

@@ -28,7 +28,6 @@ function build(locale, timeZone, currency) {
     plural: n => plurals.select(n),
     count: v => (known(v) ? number("count", {maximumFractionDigits: 0}).format(v) : DASH),
     decimal: v => (known(v) ? number("decimal", {maximumFractionDigits: 2}).format(v) : DASH),
-    compact: v => (known(v) ? number("compact", {notation: "compact", maximumFractionDigits: 1}).format(v) : DASH),
     // All and nothing are exact: "100%", never "100.0%".
     ratio: (v, digits = 1) =>
       v === 0 || v === 1 ? number("whole", {style: "percent"}).format(v) : known(v) ? number(`ratio${digits}`, {style: "percent", maximumFractionDigits: digits, minimumFractionDigits: digits}).format(v) : DASH,
@@ -54,10 +53,12 @@ function build(locale, timeZone, currency) {
     full: iso => date("full", {dateStyle: "full", timeStyle: "long"}).format(new Date(iso)),
     ago: iso => {
       const s = (new Date(iso) - Date.now()) / 1000, size = Math.abs(s)
-      if (size < 45) return relative.format(0, "second")
-      if (size < HOUR) return relative.format(Math.round(s / MINUTE), "minute")
-      if (size < DAY) return relative.format(Math.round(s / HOUR), "hour")
-      if (size < 7 * DAY) return relative.format(Math.round(s / DAY), "day")
+      // Intl ends short units with a full stop: "8 min. ago", "há 8 min."
+      const said = (n, name) => relative.format(n, name).replace(/\.(?=\s|$)/g, "")
+      if (size < 45) return said(0, "second")
+      if (size < HOUR) return said(Math.round(s / MINUTE), "minute")
+      if (size < DAY) return said(Math.round(s / HOUR), "hour")
+      if (size < 7 * DAY) return said(Math.round(s / DAY), "day")
       const other = date("year", {year: "numeric"})
       return other.format(new Date(iso)) === other.format(new Date()) ? f.shortDay(iso) : f.day(iso)
     },
@@ -69,12 +70,31 @@ function build(locale, timeZone, currency) {
       return parts.find(p => p.type === "timeZoneName")?.value ?? timeZone
     },
     phone: v => (v ? spaced(v) : DASH),
+    phones: text => text?.replace(E164, spaced),
   }
   return f
 }
 
-/** A Brazilian number in its groups; others stay as E.164 writes them, whose groups differ by country. */
-const spaced = phone => phone.replace(/^\+55(\d{2})(\d{4,5})(\d{4})$/, "+55 $1 $2-$3")
+const E164 = /\+\d{8,15}(?!\d)/g
+// Calling codes (ITU-T E.164, 2024) of one and of two digits; all others have three.
+const CODES = /^(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/
+
+/** Groups of three, the first of two or the last of four where they do not come out even. */
+function grouped(digits) {
+  const head = digits.length % 3 === 2 ? 2 : 0, groups = head ? [digits.slice(0, head)] : []
+  let at = head
+  for (; digits.length - at > 4; at += 3) groups.push(digits.slice(at, at + 3))
+  return [...groups, digits.slice(at)].join(" ")
+}
+
+/** A number in groups one can read: Brazil's as Brazil writes them, others in threes after the country's code. */
+function spaced(phone) {
+  const brazil = phone.match(/^\+55(\d{2})(\d{4,5})(\d{4})$/)
+  if (brazil) return `+55 ${brazil[1]} ${brazil[2]}-${brazil[3]}`
+  if (!/^\+\d{8,15}$/.test(phone)) return phone
+  const digits = phone.slice(1), code = digits.match(CODES)?.[0] ?? digits.slice(0, 3)
+  return `+${code} ${grouped(digits.slice(code.length))}`
+}
 
 /** An ISO instant as what <input type=datetime-local> wants, in the zone. */
 export function toLocalInput(iso, timeZone) {

@@ -8,7 +8,7 @@ import {navigate, useDebounced, useKey, useKit, useMessages} from "./wire.jsx"
 const SEARCH_FROM = 2, PAUSE_MS = 180
 
 export function Palette({nav, actions, searchable, onClose}) {
-  const {t, send} = useKit()
+  const {t, f, send} = useKit()
   const box = React.useRef(null), list = React.useRef(null), seq = React.useRef(0), id = useKey("palette")
   const [text, setText] = React.useState(""), [at, setAt] = React.useState(0), [hits, setHits] = React.useState([]), [asking, setAsking] = React.useState(false)
   const ask = useDebounced(words => send("search", {seq: seq.current, text: words}), PAUSE_MS)
@@ -44,7 +44,7 @@ export function Palette({nav, actions, searchable, onClose}) {
       {groups.map(([name, items]) => <div key={name} role="group" aria-label={name}><div className="cap" aria-hidden="true">{name}</div>
         {items.map(item => { i += 1; const n = i
           return <div key={item.key} id={`${id}-${n}`} role="option" aria-selected={n === current} className={"opt" + (n === current ? " on" : "")} onPointerMove={() => setAt(n)} onClick={() => pick(item)}>
-            <Icon name={item.icon ?? "ArrowRight"}/><span className="grow">{item.label}{item.subtitle && <small>{item.subtitle}</small>}</span></div> })}</div>)}
+            <Icon name={item.icon ?? "ArrowRight"}/><span className="grow">{f.phones(item.label)}{item.subtitle && <small>{f.phones(item.subtitle)}</small>}</span></div> })}</div>)}
       {all.length === 0 && (asking ? <div className="cap" role="status">{t("palette.searching")}</div> : <Blank icon="Search" title={t("palette.none")} text={t("palette.none.text")}/>)}
     </div>
     <footer aria-hidden="true"><kbd>↑</kbd><kbd>↓</kbd> {t("palette.hint")}</footer>

@@ -9,7 +9,7 @@ const ICONS = {info: "Info", success: "CheckCircle2", error: "AlertCircle"}
 const TONES = {info: "info", success: "success", error: "danger"}
 
 function Toast({toast, onGone}) {
-  const {t, send} = useKit(), [held, hold] = React.useState(false)
+  const {t, f, send} = useKit(), [held, hold] = React.useState(false)
   React.useEffect(() => {
     if (held) return
     const timer = setTimeout(onGone, toast.action ? WITH_BUTTON_MS : STAY_MS[toast.kind])
@@ -17,7 +17,7 @@ function Toast({toast, onGone}) {
   }, [held])
   const act = () => { onGone(); if (toast.action.path) navigate(toast.action.path); else send("action", {key: toast.action.key}) }
   return <div className="toast" data-tone={TONES[toast.kind]} role={toast.kind === "error" ? "alert" : "status"} onPointerEnter={() => hold(true)} onPointerLeave={() => hold(false)} onFocus={() => hold(true)} onBlur={() => hold(false)}>
-    <Icon name={ICONS[toast.kind]} size={17}/><span>{toast.text}</span>
+    <Icon name={ICONS[toast.kind]} size={17}/><span>{f.phones(toast.text)}</span>
     {toast.action && <Button small kind="ghost" label={toast.action.label} onClick={act}/>}
     <IconButton small icon="X" label={t("dismiss")} onClick={onGone}/></div>
 }
