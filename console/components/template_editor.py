@@ -6,6 +6,7 @@ from typing import ClassVar
 import param
 
 from console.components.base import Component
+from console.components.words import BUBBLE, CHOOSING, LEAVING
 from console.i18n import N_
 
 
@@ -19,6 +20,9 @@ class TemplateEditor(Component):
     """
 
     LABELS: ClassVar = {
+        **BUBBLE,
+        **CHOOSING,
+        **LEAVING,
         "name": N_("Name"),
         "name.help": N_("Lower-case letters, digits and underscores"),
         "language": N_("Language"),
@@ -47,6 +51,7 @@ class TemplateEditor(Component):
         "footer.placeholder": N_("Reply STOP to receive no more messages"),
         "buttons": N_("Buttons"),
         "buttons.add": N_("Add button"),
+        "button.number": N_("Button {n}"),
         "button.text": N_("Label"),
         "button.kind": N_("Kind of button"),
         "button.quick_reply": N_("Quick reply"),
@@ -58,14 +63,7 @@ class TemplateEditor(Component):
         "preview": N_("Preview of the message"),
         "optional": N_("optional"),
         "characters": N_("{n} of {limit}"),
-        "image": N_("Image"),
-        "video": N_("Video"),
-        "document": N_("Document"),
         "empty": N_("The message will appear here"),
-        "missing": N_("missing"),
-        "choose": N_("Choose…"),
-        "search": N_("Search…"),
-        "none": N_("Nothing found"),
         "required": N_("Please fill in this field"),
         "submit": N_("Submit for approval"),
         "cancel": N_("Cancel"),

@@ -5,16 +5,19 @@ from typing import Any, ClassVar
 
 from panel.viewable import Viewable
 
-from console.components import Message, Notice, Page, Slot, TemplateEditor
+from console.components import Details, Message, Notice, Page, Slot, TemplateEditor
 from console.frames import LiveFrame, Row
 from console.i18n import N_
-from console.views.base import View, field_errors, plain
+from console.views.base import View, complaint, plain
+from console.views.template_faults import part_errors
 from console.views.templates import CATEGORIES, LANGUAGES, STATUSES
 from engine.client import Fact, FactKind, RefusedError
 
 NO_CHANNEL = N_("Connect a number first: templates belong to it.")
 # What WhatsApp lets change again once it has seen a template.
 EDITABLE = frozenset({"draft", "approved", "rejected", "paused"})
+# These wait for somebody to write on; the others are read, until somebody asks to change them.
+UNFINISHED = frozenset({"draft", "rejected"})
 
 
 class TemplatePage(View):
@@ -29,6 +32,9 @@ class TemplatePage(View):
         _, reader = self.words, self.tab.reader
         self._id = ""
         self._default_channel = ""
+        self._channels: dict[str, str] = {}
+        self._writing = True
+        self._noticed = False
         self.frame = LiveFrame()
         self.notice = Notice(reader)
         self.editor = TemplateEditor(
@@ -40,12 +46,14 @@ class TemplatePage(View):
                 if key != "AUTHENTICATION"
             ],
         )
+        self.about = Details(reader)
         self.page = Page.of(
             reader,
             Slot(self.notice, key="notice"),
-            Slot(self.editor, key="editor"),
+            Slot(self.about, key="about", span=6, card=True, title=_("About this template")),
+            Slot(self.editor, key="editor", card=True),
             back={"label": _("Templates"), "path": "/templates"},
-            hidden=["notice"],
+            hidden=["notice", "about"],
         )
         self.tab.on(self.editor, "submit", self._save)
         self.tab.on(self.editor, "cancel", self._leave)
@@ -56,11 +64,13 @@ class TemplatePage(View):
     async def enter(self, **parts: str) -> None:
         """Shows the template the route names, or an empty one."""
         self._id = wanted = parts.get("template_id", "")
-        self.page.hidden = ["notice"]
+        self._noticed, self._writing = False, not wanted
+        self._arrange()
         channels = (await self.tab.api.channels.list()).items
         if wanted != self._id:  # another one may have been opened while we waited
             return
         self.editor.channels = [{"value": one.id, "label": one.name} for one in channels]
+        self._channels = {one.id: one.name for one in channels}
         self._default_channel = channels[0].id if channels else ""
         self.editor.sender = (channels[0].display_name or channels[0].name) if channels else ""
         if self._id:
@@ -69,7 +79,8 @@ class TemplatePage(View):
         language = self.words.locale if self.words.locale in LANGUAGES else "en"
         readonly = not (channels and self.tab.can("templates.write"))
         self.editor.param.update(fixed=False, readonly=readonly)
-        self.page.param.update(title=self.words(N_("New template")), status={}, actions=[])
+        self.page.param.update(status={}, actions=[])
+        self._entitle(self.words(N_("New template")))
         self.editor.draw({"language": language, "category": "MARKETING", "channel_id": self._default_channel})
         if not channels:
             self._say("warning", self.words(NO_CHANNEL), "", [
@@ -92,25 +103,69 @@ class TemplatePage(View):
         wanted = self._id
         found = await self.tab.api.templates.get(wanted)
         self.frame.add([plain(found)])
-        if wanted != self._id:
-            return
         row = self.frame.row(wanted) or {}
-        may = self.tab.can("templates.write") and row.get("status") in EDITABLE
-        self.editor.param.update(fixed=True, readonly=not may)
+        if wanted == self._id:
+            self._show(row, writing=self._may_write(row) and row.get("status") in UNFINISHED)
+
+    def _may_write(self, row: Row) -> bool:
+        return self.tab.can("templates.write") and row.get("status") in EDITABLE
+
+    def _show(self, row: Row, *, writing: bool) -> None:
+        """Shows a saved template: to be read, or to be written on."""
+        self._writing = writing
+        self.editor.param.update(fixed=True, readonly=not writing)
         self.editor.draw(row)
+        self.about.draw(self._facts_of(row))
         self._head(row)
+
+    def _facts_of(self, row: Row) -> list[dict[str, object]]:
+        _ = self.words
+        category, hint = CATEGORIES.get(
+            str(row.get("category") or "").upper(), (str(row.get("category")), "")
+        )
+        language = str(row.get("language"))
+        return [
+            {"key": "name", "label": _("Name"), "value": row.get("name"), "kind": "copy"},
+            {"key": "category", "label": _("Category"), "value": _(category), "hint": _(hint)},
+            {"key": "language", "label": _("Language"), "value": LANGUAGES.get(language, language)},
+            {
+                "key": "channel",
+                "label": _("Channel"),
+                "value": self._channels.get(str(row.get("channel_id"))),
+            },
+            {"key": "created", "label": _("Created"), "value": row.get("created_at"), "kind": "date"},
+        ]
+
+    def _arrange(self) -> None:
+        """Places the parts: facts beside the message to read, or the editor alone."""
+        aside = {
+            True: {"span": 12, "title": ""},
+            False: {"span": 6, "title": self.words(N_("Preview of the message"))},
+        }
+        self.page.layout = [
+            place | aside[self._writing] if place["key"] == "editor" else place for place in self.page.layout
+        ]
+        parts = (("notice", self._noticed), ("about", not self._writing))
+        self.page.hidden = [key for key, shown in parts if not shown]
+
+    def _entitle(self, title: str) -> None:
+        self.page.title = title
+        if self.on_screen:  # the person may have gone elsewhere meanwhile
+            self.tab.shell.title = title
 
     def _head(self, row: Row) -> None:
         _ = self.words
         label, tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
         delete = {"key": "delete", "label": _("Delete"), "icon": "Trash2"}
+        edit = {"key": "edit", "label": _("Edit"), "icon": "Pencil"}
         use = {"key": "use", "label": _("Use in a campaign"), "icon": "Megaphone", "path": "/campaigns/new"}
         actions = [delete] if self.tab.can("templates.write") else []
+        if not self._writing and self._may_write(row):
+            actions.append(edit)
         if row.get("status") == "approved" and self.tab.can("campaigns.write"):
             actions.append(use)
-        self.page.param.update(
-            title=str(row.get("name")), status={"label": _(label), "tone": tone}, actions=actions
-        )
+        self.page.param.update(status={"label": _(label), "tone": tone}, actions=actions)
+        self._entitle(str(row.get("name")))
         reason = row.get("status_reason")
         text = str(reason.get("text") if isinstance(reason, dict) else reason or "")
         if row.get("status") == "rejected":
@@ -120,11 +175,13 @@ class TemplatePage(View):
                 "info", _("WhatsApp is reviewing this template"), _("That takes minutes, at times a day."), []
             )
         else:
-            self.page.hidden = ["notice"]
+            self._noticed = False
+            self._arrange()
 
     def _say(self, tone: str, title: str, text: str, actions: Sequence[Mapping[str, object]]) -> None:
         self.notice.param.update(tone=tone, title=title, text=text, actions=list(actions))
-        self.page.hidden = []
+        self._noticed = True
+        self._arrange()
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Shows a new status at once; the text being edited stays."""
@@ -138,8 +195,13 @@ class TemplatePage(View):
         """Fetches why the provider decided so: facts carry no words."""
         wanted = self._id
         self.frame.add([plain(await self.tab.api.templates.get(wanted))])
-        if wanted == self._id:
-            self._head(self.frame.row(wanted) or {})
+        row = self.frame.row(wanted) or {}
+        if wanted != self._id:
+            return
+        if row.get("status") in UNFINISHED and self._may_write(row) and not self._writing:
+            self._show(row, writing=True)
+        else:
+            self._head(row)
 
     async def _save(self, message: Message) -> None:
         template = message.get("template")
@@ -153,17 +215,24 @@ class TemplatePage(View):
                 body.pop("parameter_format", None)
                 await self.tab.api.templates.create(body)
         except RefusedError as error:
-            self.editor.show_errors(field_errors(error), error.detail)
+            self.editor.show_errors(part_errors(error, body.get("components") or []), complaint(error))
             return
         self.editor.saved()
         self.tab.shell.toast(self.words(N_("The template was sent for approval.")), "success")
         self.lead("/templates")
 
     async def _leave(self, _: Message) -> None:
-        self.tab.go("/templates")
+        row = self.frame.row(self._id) if self._id else None
+        if row and row.get("status") not in UNFINISHED:
+            self._show(row, writing=False)
+        else:
+            self.tab.go("/templates")
 
     async def _act(self, message: Message) -> None:
         words = self.words
+        row = self.frame.row(self._id) if self._id else None
+        if message.get("key") == "edit" and row:
+            self._show(row, writing=self._may_write(row))
         if message.get("key") != "delete" or not self._id:
             return
         sure = await self.tab.shell.confirm(

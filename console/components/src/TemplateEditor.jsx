@@ -41,8 +41,8 @@ function Header({draft, set, errors, limit, id}) {
   const {t} = useKit(), {header} = draft, change = fields => set({header: {...header, ...fields}})
   return <Row name="header" label={t("header")} optional error={errors.header} id={id + "-header"} note={header.format === "TEXT" && <Left text={header.text} limit={limit}/>}>
     <div className="seg" role="radiogroup" aria-label={t("header")}>{HEADERS.map(([f, icon]) => <label key={f} className={header.format === f ? "on" : ""}><input type="radio" className="sr" name={id + "-format"} checked={header.format === f} onChange={() => change({format: f})}/><span><Icon name={icon} size={14}/>{t("header." + f.toLowerCase())}</span></label>)}</div>
-    {header.format === "TEXT" && <input id={id + "-header"} className="input" value={header.text} placeholder={t("header.placeholder")} onChange={e => change({text: e.target.value})}/>}
-    {!["NONE", "TEXT"].includes(header.format) && <input id={id + "-header"} className="input" type="url" value={header.media} placeholder={t("header.media")} onChange={e => change({media: e.target.value})}/>}</Row>
+    {header.format === "TEXT" && <input id={id + "-header"} className="input" value={header.text} aria-invalid={errors.header ? true : undefined} placeholder={t("header.placeholder")} onChange={e => change({text: e.target.value})}/>}
+    {!["NONE", "TEXT"].includes(header.format) && <input id={id + "-header"} className="input" type="url" value={header.media} aria-invalid={errors.header ? true : undefined} placeholder={t("header.media")} onChange={e => change({media: e.target.value})}/>}</Row>
 }
 
 function Body({draft, set, errors, limit, suggested, id}) {
@@ -65,17 +65,21 @@ function Body({draft, set, errors, limit, suggested, id}) {
 function Examples({draft, set, errors, id}) {
   const {t} = useKit(), all = variables(draft)
   if (!all.length) return null
-  return <Row name="examples" label={t("examples")} help={t("examples.help")} error={errors.examples} id={id + "-examples"}><div className="exs">{all.map(v => <label key={v.key}><code>{`{{${v.name}}}`}</code><input className="input" aria-label={t("example", {name: `{{${v.name}}}`})} value={draft.examples[v.key] ?? ""} onChange={e => set({examples: {...draft.examples, [v.key]: e.target.value}})}/></label>)}</div></Row>
+  return <Row name="examples" label={t("examples")} help={t("examples.help")} error={errors.examples} id={id + "-examples"}><div className="exs">{all.map(v => {
+    const where = v.part === "button" ? t("button.number", {n: String(v.button)}) : v.part === "header" ? t("header") : t("body"), value = draft.examples[v.key] ?? ""
+    return <label key={v.key} data-variable={v.key}><span className="of"><code>{`{{${v.name}}}`}</code><small>{where}</small></span><input className="input" aria-label={`${where}: ${t("example", {name: `{{${v.name}}}`})}`} aria-invalid={(errors.examples && !value.trim()) || undefined} value={value} onChange={e => set({examples: {...draft.examples, [v.key]: e.target.value}})}/></label>
+  })}</div></Row>
 }
 
 function Buttons({draft, set, errors, limits, id}) {
   const {t} = useKit(), {buttons} = draft, change = (i, fields) => set({buttons: buttons.map((b, j) => (j === i ? {...b, ...fields} : b))})
   return <Row name="buttons" label={t("buttons")} optional error={errors.buttons} id={id + "-buttons"}>
-    {buttons.length > 0 && <ul className="btns">{buttons.map((b, i) => <li key={i}><Icon name={BUTTONS.find(([k]) => k === b.type)?.[1] ?? "CornerUpLeft"} size={15}/>
-      <input className="input" aria-label={`${t("button.text")} ${i + 1}`} placeholder={t("button.text")} value={b.text} maxLength={limits.button} onChange={e => change(i, {text: e.target.value})}/>
-      {b.type === "URL" && <input className="input wide" type="url" aria-label={t("button.url")} placeholder={t("button.url.value")} value={b.url} onChange={e => change(i, {url: e.target.value})}/>}
-      {b.type === "PHONE_NUMBER" && <input className="input wide" type="tel" aria-label={t("button.phone_number")} placeholder={t("button.phone.value")} value={b.phone_number} onChange={e => change(i, {phone_number: e.target.value})}/>}
-      <IconButton small icon="Trash2" label={t("button.remove")} onClick={() => set({buttons: buttons.filter((_, j) => j !== i)})}/></li>)}</ul>}
+    {buttons.length > 0 && <ul className="btns">{buttons.map((b, i) => <li key={i}><div className="one"><Icon name={BUTTONS.find(([k]) => k === b.type)?.[1] ?? "CornerUpLeft"} size={15}/>
+      <input className="input" aria-label={`${t("button.text")} ${i + 1}`} placeholder={t("button.text")} value={b.text} maxLength={limits.button} aria-invalid={(errors[`buttons.${i}`] && !b.text.trim()) || undefined} onChange={e => change(i, {text: e.target.value})}/>
+      {b.type === "URL" && <input className="input wide" type="url" aria-label={t("button.url")} placeholder={t("button.url.value")} value={b.url} aria-invalid={(errors[`buttons.${i}`] && !b.url.trim()) || undefined} onChange={e => change(i, {url: e.target.value})}/>}
+      {b.type === "PHONE_NUMBER" && <input className="input wide" type="tel" aria-label={t("button.phone_number")} placeholder={t("button.phone.value")} value={b.phone_number} aria-invalid={(errors[`buttons.${i}`] && !b.phone_number.trim()) || undefined} onChange={e => change(i, {phone_number: e.target.value})}/>}
+      <IconButton small icon="Trash2" label={t("button.remove")} onClick={() => set({buttons: buttons.filter((_, j) => j !== i)})}/></div>
+      {errors[`buttons.${i}`] && <p className="err" role="alert"><Icon name="AlertCircle" size={13}/>{errors[`buttons.${i}`]}</p>}</li>)}</ul>}
     {buttons.length < limits.buttons && <Menu label={t("buttons.add")} items={BUTTONS.map(([key, icon]) => ({key, icon, label: t("button." + key.toLowerCase())}))} onPick={type => set({buttons: [...buttons, {type, text: "", url: "", phone_number: ""}]})}
       button={props => <Button small icon="Plus" label={t("buttons.add")} {...props}/>}/>}</Row>
 }
@@ -85,7 +89,7 @@ function useDraft() {
   const patch = fields => set(s => ({...s, ...fields}))
   useMessages({
     template: m => set({draft: fromMeta(m.template), errors: {}, text: "", busy: false, dirty: false, failed: null}),
-    errors: m => patch({errors: m.errors, text: m.text, busy: false}),
+    errors: m => patch({errors: m.errors, text: m.text, busy: false, focus: true}),
     saved: () => patch({busy: false, dirty: false, errors: {}, text: ""}),
     error: m => patch({failed: m}),
     wait: () => patch({draft: null}),
@@ -93,22 +97,32 @@ function useDraft() {
   const tell = useDebounced(draft => send("change", {template: toMeta(draft)}), PAUSE_MS)
   const change = fields => {
     const draft = {...state.draft, ...fields}
-    set(s => ({...s, draft: {...s.draft, ...fields}, dirty: true, errors: Object.fromEntries(Object.entries(s.errors).filter(([k]) => !(k in fields)))}))
+    set(s => {
+      const errors = Object.fromEntries(Object.entries(s.errors).filter(([k]) => !(k.split(".")[0] in fields)))
+      return {...s, draft: {...s.draft, ...fields}, dirty: true, errors, text: Object.keys(errors).length ? s.text : ""}
+    })
     tell(draft)
   }
   return [state, patch, change]
 }
 
+const isWhole = b => b.text.trim() && (b.type !== "URL" || b.url.trim()) && (b.type !== "PHONE_NUMBER" || b.phone_number.trim())
+
 function problems(draft, t, channels) {
   const many = channels?.length > 1
   return Object.fromEntries([["name", draft.name], ["language", draft.language], ["category", draft.category], ["body", draft.body.trim()], ["channel_id", many ? draft.channel_id : "-"],
-    ["examples", variables(draft).every(v => draft.examples[v.key]?.trim()) ? "-" : ""], ["buttons", draft.buttons.every(b => b.text.trim() && (b.type !== "URL" || b.url.trim()) && (b.type !== "PHONE_NUMBER" || b.phone_number.trim())) ? "-" : ""]]
+    ["examples", variables(draft).every(v => draft.examples[v.key]?.trim()) ? "-" : ""], ...draft.buttons.map((b, i) => ["buttons." + i, isWhole(b)])]
     .filter(([, v]) => !v).map(([k]) => [k, t("required")]))
 }
 
 function TemplateEditor({model}) {
-  const {t, send} = useKit(), [{draft, errors, text, busy, dirty, failed}, patch, set] = useDraft(), id = useKey("template"), box = React.useRef(null)
+  const {t, send} = useKit(), [{draft, errors, text, busy, dirty, failed, focus}, patch, set] = useDraft(), id = useKey("template"), box = React.useRef(null)
   const limits = useParam(model, "limits"), fixed = useParam(model, "fixed"), readonly = useParam(model, "readonly"), sender = useParam(model, "sender"), suggested = useParam(model, "suggested"), channels = useParam(model, "channels")
+  React.useEffect(() => {
+    if (!focus) return
+    box.current?.querySelector("[aria-invalid=true]")?.focus()
+    patch({focus: false})
+  }, [focus])
   if (failed) return <div className="k"><Failure error={failed}/></div>
   if (draft === null) return <div className="k"><Waiting><div className="te"><div>{[36, 36, 150, 36].map((h, i) => <Skeleton key={i} height={h} radius={8} style={{marginBottom: 18}}/>)}</div><Skeleton height={240} radius={12}/></div></Waiting></div>
   const shown = <div className="pv"><Bubble message={preview(draft)} sender={sender} label={t("preview")} empty={t("empty")}/></div>
@@ -116,7 +130,7 @@ function TemplateEditor({model}) {
   const submit = e => {
     e.preventDefault()
     const wrong = problems(draft, t, channels)
-    if (Object.keys(wrong).length) return patch({errors: wrong, text: ""})
+    if (Object.keys(wrong).length) return patch({errors: wrong, text: "", focus: true})
     patch({busy: true, errors: {}, text: ""})
     send("submit", {template: toMeta(draft)})
   }

@@ -10,9 +10,9 @@ export const fill = (text, values) => (text ?? "").replace(GAPS, (whole, name) =
 /** Every gap of a draft with the key the API uses for it: body.1, header.1, button.0.1. */
 export function variables(draft) {
   return [
-    ...(draft.header.format === "TEXT" ? gaps(draft.header.text).map(n => ({key: "header." + n, name: n})) : []),
-    ...gaps(draft.body).map(n => ({key: "body." + n, name: n})),
-    ...draft.buttons.flatMap((b, i) => (b.type === "URL" ? gaps(b.url).map(n => ({key: `button.${i}.${n}`, name: n})) : [])),
+    ...(draft.header.format === "TEXT" ? gaps(draft.header.text).map(n => ({key: "header." + n, name: n, part: "header"})) : []),
+    ...gaps(draft.body).map(n => ({key: "body." + n, name: n, part: "body"})),
+    ...draft.buttons.flatMap((b, i) => (b.type === "URL" ? gaps(b.url).map(n => ({key: `button.${i}.${n}`, name: n, part: "button", button: i + 1})) : [])),
   ]
 }
 
