@@ -131,12 +131,17 @@ class Tab:
         """What an error means, in the person's words (the API speaks their language)."""
         if isinstance(error, UnreachableError):
             return self.words(UNREACHABLE)
-        if isinstance(error, RefusedError) and error.status < 500:
+        if isinstance(error, RefusedError) and (error.status < 500 or _is_told(error)):
             if error.status == 403:
                 return self.words(FORBIDDEN)
-            # Of fields that do not fit, the problem as a whole says only that some do not.
-            return " ".join(fault.detail for fault in error.fields) or error.detail
+            # Where there is no form, nobody can "look at the fields below".
+            return " ".join(dict.fromkeys(fault.detail for fault in error.fields)) or error.detail
         return self.words(BROKEN)
+
+
+def _is_told(error: RefusedError) -> bool:
+    """Whether the API itself says why (a provider that refused), and not a server on the way to it."""
+    return error.code not in {"internal", "refused", f"http_{error.status}"}
 
 
 async def _awaited(listener: Listener, message: Message) -> None:

@@ -1,11 +1,12 @@
 """A form drawn from a list of fields."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import param
 
 from console.components.base import Component
+from console.components.words import CHOOSING, LEAVING, TAGGING
 from console.i18n import N_
 
 
@@ -16,7 +17,7 @@ class Form(Component):
     {other field: [values]}} and by kind:
 
     - text, textarea (rows?), email, password (with show), number (min?, max?, step?, unit?), phone
-    - select {options: [{value, label, hint?, group?}], searchable?, remote?} — `remote` sends `options {field, text}`
+    - select {options: [{value, label, hint?, group?}], searchable?, remote?} — `remote` sends `options {name, text}`
     - segmented {options}, radio {options with hint} — cards to choose from
     - tags {suggestions: [{value, hint?}], free?: bool (default true)} — a list of words
     - switch, checkbox — value true/false, label at the right
@@ -35,19 +36,16 @@ class Form(Component):
     """
 
     LABELS: ClassVar = {
+        **CHOOSING,
+        **TAGGING,
+        **LEAVING,
         "required": N_("Please fill in this field"),
         "optional": N_("optional"),
         "show": N_("Show"),
         "hide": N_("Hide"),
         "copy": N_("Copy"),
         "copied": N_("Copied"),
-        "choose": N_("Choose…"),
-        "search": N_("Search…"),
-        "none": N_("Nothing found"),
         "clear": N_("Clear"),
-        "add_tag": N_("Add “{text}”"),
-        "remove_tag": N_("Remove {text}"),
-        "tags.placeholder": N_("Type and press Enter"),
         "time_zone": N_("Time zone: {zone}"),
         "drop": N_("Drop a file here or choose one"),
         "drop.active": N_("Drop it here"),
@@ -63,10 +61,6 @@ class Form(Component):
         "upload.retry": N_("Try again"),
         "errors.one": N_("Please look at {n} field"),
         "errors.other": N_("Please look at {n} fields"),
-        "unsaved": N_("Leave without saving?"),
-        "unsaved.text": N_("What you typed will be lost."),
-        "unsaved.leave": N_("Leave"),
-        "unsaved.stay": N_("Keep editing"),
         "submit": N_("Save"),
         "cancel": N_("Cancel"),
         "failed": N_("The form could not be loaded"),
@@ -91,9 +85,24 @@ class Form(Component):
         """Change some values as if the user had typed them."""
         self._tell("set", values=dict(values))
 
-    def show_errors(self, errors: Mapping[str, str] | None = None, text: str = "") -> None:
-        """Say what is wrong: by field, and one sentence for the whole. The form may be sent again."""
-        self._tell("errors", errors=dict(errors or {}), text=text)
+    def show_errors(
+        self,
+        errors: Mapping[str, str] | None = None,
+        text: str = "",
+        *,
+        links: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Say what is wrong: by field, and one sentence for the whole. The form may be sent again.
+
+        What is said of a field that the form does not show stands above it. `links` ({label, path} by field) lead from
+        an error to what it is about.
+        """
+        self._tell(
+            "errors",
+            errors=dict(errors or {}),
+            text=text,
+            links={k: dict(v) for k, v in (links or {}).items()},
+        )
 
     def busy(self, busy: bool = True) -> None:
         """Show the submit button at work. Submitting does it by itself; `show_errors` and `saved` end it."""
@@ -106,3 +115,7 @@ class Form(Component):
     def send_file(self, name: str, url: str, extra: Mapping[str, str] | None = None) -> None:
         """Send the file chosen in a field, whole, to this address, with these text parts before it."""
         self._tell("send_file", name=name, url=url, extra=dict(extra or {}))
+
+    def show_options(self, name: str, options: Sequence[Mapping[str, object]], text: str = "") -> None:
+        """Answer `options`, or give a field new options (or suggestions); `text` is what was searched for."""
+        self._tell("field_options", name=name, options=[dict(option) for option in options], text=text)

@@ -135,7 +135,15 @@ def values_of(message: Message) -> dict[str, Any]:
 def field_errors(error: RefusedError, names: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the API says of fields, under the names of the form (`credentials.app_secret` → `app_secret`)."""
     named = names or {}
-    return {named.get(fault.field, fault.field.rsplit(".", 1)[-1]): fault.detail for fault in error.fields}
+    said: dict[str, list[str]] = {}
+    for fault in error.fields:
+        said.setdefault(named.get(fault.field, fault.field.rsplit(".", 1)[-1]), []).append(fault.detail)
+    return {name: " ".join(details) for name, details in said.items()}
+
+
+def complaint(error: RefusedError) -> str:
+    """What to say above a form: nothing where its fields say what is wrong."""
+    return "" if error.fields else error.detail
 
 
 _UNHEARD = object()

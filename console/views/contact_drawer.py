@@ -7,7 +7,7 @@ from typing import Any
 from console.components import Details, Dialog, Form, Message
 from console.i18n import N_
 from console.tab import Tab
-from console.views.base import field_errors, plain, values_of
+from console.views.base import complaint, field_errors, plain, values_of
 from engine.client import RefusedError
 from engine.client.answers import Contact
 
@@ -19,6 +19,8 @@ CONSENT = {
 FIELD_PREFIX = "field."
 # Where consent recorded by hand comes from, as it is kept with it.
 CONSENT_SOURCE = "console"
+# The API's code for a phone that another contact has; it names that one as `contact_id`.
+PHONE_TAKEN = "phone_taken"
 
 
 class ContactDrawer:
@@ -53,7 +55,7 @@ class ContactDrawer:
         """Opens an empty form."""
         self._shown = None
         self.drawer.title = self.tab.words(N_("Add contact"))
-        self.known.visible = False
+        self.known.draw([])
         self._show_form({"consent": "none"})
 
     def show(self, contact: Contact) -> None:
@@ -69,7 +71,6 @@ class ContactDrawer:
                 "consent": contact.consent.marketing,
             }
         )
-        self.known.visible = True
         self.known.draw(self._facts_of(contact))
 
     def close(self) -> None:
@@ -89,7 +90,12 @@ class ContactDrawer:
         ]
         return [
             *others,
-            {"key": "last", "label": _("Last message"), "value": row["last_inbound_at"], "kind": "ago"},
+            {
+                "key": "last",
+                "label": _("Last message received"),
+                "value": row["last_inbound_at"],
+                "kind": "ago",
+            },
             {"key": "created", "label": _("Added"), "value": row["created_at"], "kind": "date"},
         ]
 
@@ -135,13 +141,22 @@ class ContactDrawer:
         try:
             await self._write(body, str(values.get("consent") or "none"))
         except RefusedError as error:
-            self.form.show_errors(field_errors(error), "" if error.fields else error.detail)
+            self._refuse(error)
             return
         self.form.saved()
         self.tab.shell.toast(self.tab.words(N_("Saved.")), "success")
         self.close()
         self._left()
         self._changed()
+
+    def _refuse(self, error: RefusedError) -> None:
+        """Says what is wrong at its field; a phone somebody else has leads to that person."""
+        holder = error.problem.get("contact_id")
+        if error.code != PHONE_TAKEN or not holder:
+            self.form.show_errors(field_errors(error), complaint(error))
+            return
+        there = {"label": self.tab.words(N_("Open that contact")), "path": f"/contacts/{holder}"}
+        self.form.show_errors({"phone": error.detail}, links={"phone": there})
 
     def _custom(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The custom fields: what was emptied is taken away from a person who had it."""

@@ -9,7 +9,7 @@ from console.components import LiveTable, Message, Page, Query, Slot
 from console.frames import Row
 from console.i18n import N_
 from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
-from engine.client import Fact, FactKind
+from engine.client import Fact, FactKind, RefusedError
 
 STATUSES = {
     "draft": (N_("Draft"), "neutral"),
@@ -121,9 +121,16 @@ class TemplateList(View):
     async def _toolbar(self, message: Message) -> None:
         if message.get("key") != "sync":
             return
-        for channel in (await self.tab.api.channels.list()).items:
-            await self.tab.api.templates.sync(channel.id)
-        self.tab.shell.toast(self.words(N_("The templates are up to date.")), "success")
+        refused = 0
+        channels = (await self.tab.api.channels.list()).items
+        for channel in channels:
+            try:
+                await self.tab.api.templates.sync(channel.id)
+            except RefusedError as error:  # one broken connection keeps no other from being asked
+                refused += 1
+                self.tab.shell.toast(f"{channel.name}: {self.tab.explain(error)}", "error")
+        if refused < len(channels) or not channels:
+            self.tab.shell.toast(self.words(N_("The templates are up to date.")), "success")
         self.table.refresh()
 
     def take(self, facts: Sequence[Fact]) -> None:

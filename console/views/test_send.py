@@ -3,7 +3,7 @@
 from console.components import Dialog, Form, Message
 from console.i18n import N_
 from console.tab import Tab
-from console.views.base import field_errors, values_of
+from console.views.base import complaint, field_errors, values_of
 from engine.client import RefusedError
 
 
@@ -40,7 +40,7 @@ class TestSend:
                 self._campaign_id, str(values_of(message).get("to") or "")
             )
         except RefusedError as error:
-            self.form.show_errors(field_errors(error), error.detail)
+            self.form.show_errors(field_errors(error), complaint(error))
             return
         self.form.saved()
         self.dialog.open = False

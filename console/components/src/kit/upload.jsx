@@ -68,7 +68,7 @@ export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
       <small>{[field.upload.hint ?? accept?.replaceAll(",", ", "), limit && t("drop.limit", {size: f.bytes(limit)})].filter(Boolean).join(" · ")}</small></label>}
     {(file || done) && <div className="file"><Icon name={error ? "AlertCircle" : done ? "CheckCircle2" : "FileSpreadsheet"} size={20}/>
       <div className="grow" role="status"><b>{file?.name ?? value?.filename ?? ""}</b>
-        {error ? <small className="err">{error}</small> : done ? <small>{file ? f.bytes(file.size) : ""}</small>
+        {error ? !invalid && <small className="err">{error}</small> : done ? <small>{file ? f.bytes(file.size) : ""}</small>
           : <><small className="num">{t("uploading", {name: "", share: f.share(share)}).trim()}</small><Track share={share} tone="accent" label={file.name}/></>}</div>
       {error ? <><Button small icon="RotateCcw" label={t("upload.retry")} onClick={() => start(file)}/><IconButton small icon="X" label={t("clear")} onClick={clear}/></>
         : done ? <Button small label={t("upload.replace")} onClick={() => input.current.click()}/>
