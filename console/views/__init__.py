@@ -8,11 +8,12 @@ from console.views.base import View
 from console.views.campaign_editor import CampaignEditor
 from console.views.campaign_live import CampaignPage
 from console.views.campaigns import CampaignList
-from console.views.connection import ConnectionPage, NewConnection
+from console.views.connection import ConnectionPage
 from console.views.connections import ConnectionList
 from console.views.contacts import Contacts
 from console.views.import_wizard import ImportWizard
 from console.views.imports import ImportList, ImportPage
+from console.views.new_connection import NewConnection
 from console.views.not_found import NotFound
 from console.views.overview import OverviewPage
 from console.views.template_editor import TemplatePage

@@ -1,89 +1,20 @@
-"""One connection: connecting a number, and looking after one that is connected."""
+"""One connection: how a number fares, what Meta must be told, and new secrets for it."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from panel.viewable import Viewable
 
 from console.components import Details, Dialog, Form, Message, Notice, Page, Slot
 from console.frames import LiveFrame, Row
 from console.i18n import N_
-from console.views.base import View, field_errors, plain, values_of
+from console.views.base import View, complaint, field_errors, plain, values_of
 from console.views.connections import ENVIRONMENTS, KINDS, QUALITIES, STATUSES
 from engine.client import Fact, FactKind, RefusedError
 from engine.client.answers import Channel
 
-CREDENTIALS = ("phone_number_id", "waba_id", "access_token", "app_secret")
-DEFAULT_RATE = 80
-
-
-class NewConnection(View):
-    """The form that connects a number of Meta's Cloud API."""
-
-    key: ClassVar = "new-connection"
-    title: ClassVar = N_("Connect a number")
-
-    def build(self) -> Viewable:
-        """What Meta shows in its app dashboard, field by field."""
-        _, reader = self.words, self.tab.reader
-        live = {"environment": ["live"]}
-        sandbox = {"environment": ["sandbox"]}
-        self.form = Form(reader, submit_label=_("Connect"), fields=[
-            {"name": "name", "kind": "text", "label": _("Name"), "required": True,
-             "placeholder": _("e.g. Sales"), "help": _("Only your team sees it.")},
-            {"name": "environment", "kind": "radio", "label": _("Environment"), "options": [
-                {"value": "live", "label": _("Production"), "hint": _("A real number. Messages reach real people.")},
-                {"value": "sandbox", "label": _("Sandbox"),
-                 "hint": _("The built-in simulator answers as phones would. Nothing leaves this server.")},
-            ]},
-            {"name": "where", "kind": "note", "tone": "info", "when": live,
-             "label": _("You find these in Meta's App Dashboard, under WhatsApp, API Setup.")},
-            {"name": "where_sandbox", "kind": "note", "tone": "info", "when": sandbox,
-             "label": _("The simulator lists its numbers and keys at /_admin/state of its address.")},
-            {"name": "phone_number_id", "kind": "text", "label": _("Phone number ID"), "required": True, "half": True},
-            {"name": "waba_id", "kind": "text", "label": _("WhatsApp Business Account ID"), "required": True, "half": True},
-            {"name": "access_token", "kind": "password", "label": _("Access token"), "required": True,
-             "help": _("A permanent token of a system user. It is stored encrypted and never shown again.")},
-            {"name": "app_secret", "kind": "password", "label": _("App secret"), "required": True,
-             "help": _("With it we know that what arrives really comes from Meta.")},
-            {"name": "rate_per_second", "kind": "number", "label": _("Messages per second"), "min": 1, "max": 1000,
-             "optional": True, "help": _("Meta allows 80 per second to most numbers.")},
-        ])  # fmt: skip
-        self.tab.on(self.form, "submit", self._connect)
-        self.tab.on(self.form, "cancel", self._leave)
-        return Page.of(
-            reader, Slot(self.form, key="form", card=True), title=_("Connect a number"), narrow=True,
-            back={"label": _("Connections"), "path": "/connections"},
-            text=_("WhatsApp Cloud API: you bring your own number and account of Meta."),
-        )  # fmt: skip
-
-    async def enter(self, **parts: str) -> None:
-        """Shows an empty form."""
-        self.form.draw({"environment": "live", "rate_per_second": DEFAULT_RATE})
-
-    async def resync(self) -> None:
-        """Keeps what was typed."""
-
-    async def _connect(self, message: Message) -> None:
-        values = values_of(message)
-        body: dict[str, Any] = {
-            "kind": "whatsapp_cloud",
-            "name": values.get("name"),
-            "environment": values.get("environment") or "live",
-            "credentials": {name: str(values.get(name) or "").strip() for name in CREDENTIALS},
-        }
-        if values.get("rate_per_second"):
-            body["rate_per_second"] = values["rate_per_second"]
-        try:
-            channel = await self.tab.api.channels.connect(body)
-        except RefusedError as error:
-            self.form.show_errors(field_errors(error), error.detail)
-            return
-        self.form.saved()
-        self.lead(f"/connections/{channel.id}")
-
-    async def _leave(self, _: Message) -> None:
-        self.tab.go("/connections")
+# What may be entered anew for a number that is connected.
+RENEWABLE = ("access_token", "app_secret")
 
 
 class ConnectionPage(View):
@@ -104,6 +35,10 @@ class ConnectionPage(View):
         self.form = Form(reader, guard=False, fields=[
             {"name": "name", "kind": "text", "label": _("Name"), "required": True},
             {"name": "rate_per_second", "kind": "number", "label": _("Messages per second"), "min": 1, "max": 1000},
+            {"name": "access_token", "kind": "password", "label": _("New access token"), "optional": True,
+             "help": _("Empty keeps the one in use. A new one is checked at the provider at once.")},
+            {"name": "app_secret", "kind": "password", "label": _("New app secret"), "optional": True,
+             "help": _("Empty keeps the one in use.")},
         ])  # fmt: skip
         self.edit = Dialog(reader, title=_("Edit connection"), content=[self.form], size="small")
         self.page = Page.of(
@@ -111,7 +46,8 @@ class ConnectionPage(View):
             Slot(self.notice, key="notice"),
             Slot(self.health, key="health", span=6, card=True, title=_("Health")),
             Slot(self.webhook, key="webhook", span=6, card=True, title=_("Webhook"),
-                 text=_("Enter these in Meta's App Dashboard, under WhatsApp, Configuration, and subscribe to messages.")),
+                 text=_("Enter these in Meta's App Dashboard, under WhatsApp, Configuration, and subscribe to these fields:"
+                        " messages, message_template_status_update, account_update.")),
             Slot(self.edit, key="edit"),
             back={"label": _("Connections"), "path": "/connections"},
             hidden=["notice"],
@@ -173,7 +109,8 @@ class ConnectionPage(View):
             reason = row.get("status_reason") or {}
             self.notice.param.update(
                 tone="danger", title=_("This connection needs attention"), text=str(reason.get("text") or ""),
-                actions=[{"key": "check", "label": _("Check again")}] if self.tab.can("channels.write") else [],
+                actions=[{"key": "edit", "label": _("Replace the access token")}, {"key": "check", "label": _("Check again")}]
+                if self.tab.can("channels.write") else [],
             )  # fmt: skip
         self.page.hidden = [] if attention else ["notice"]
 
@@ -236,11 +173,15 @@ class ConnectionPage(View):
     async def _save(self, message: Message) -> None:
         values = values_of(message)
         body = {key: values[key] for key in ("name", "rate_per_second") if values.get(key)}
+        entered = {key: str(values.get(key) or "").strip() for key in RENEWABLE}
+        renewed = {key: value for key, value in entered.items() if value}
+        if renewed:
+            body["credentials"] = renewed
         wanted = self._id
         try:
             channel = await self.tab.api.channels.change(wanted, body)
         except RefusedError as error:
-            self.form.show_errors(field_errors(error), error.detail)
+            self.form.show_errors(field_errors(error), complaint(error))
             return
         self.form.saved()
         self.edit.open = False
