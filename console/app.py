@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.document import Document
@@ -246,6 +247,13 @@ def subscribe(live: Live, tab: Tab, screens: Screens, doc: Document) -> Subscrip
     return subscription
 
 
+def asked_route(rest: str, arguments: Mapping[str, Sequence[bytes]]) -> str:
+    """The route a page was asked for, with its query; what Bokeh adds to the query is not part of it."""
+    own = [(name, values) for name, values in arguments.items() if not name.startswith("bokeh-")]
+    query = urlencode([(name, value) for name, values in own for value in values])
+    return f"/{rest}?{query}" if query else f"/{rest}"
+
+
 def modify_document(console: Console, doc: Document) -> None:
     """Fills the document of a fresh tab."""
     context: Any = doc.session_context
@@ -257,7 +265,9 @@ def modify_document(console: Console, doc: Document) -> None:
         sign_in.me.user.locale, cookies.get(LOCALE_COOKIE), asked.get("accept-language", "")
     )
     dark = cookies.get(THEME_COOKIE) == "dark"
-    tab = build_tab(console, sign_in, locale=locale, dark=dark, route=f"/{rest}" if rest else "/")
+    tab = build_tab(
+        console, sign_in, locale=locale, dark=dark, route=asked_route(rest, pn.state.session_args)
+    )
     screens = Screens(tab)
     wire_shell(tab, screens, doc)
     doc.theme = bokeh_theme(dark)

@@ -12,8 +12,9 @@ class KpiCards(Component):
     """Cards of one figure each: value, change against the period before, sparkline.
 
     An item: {key, label, value, unit: count|ratio|seconds|money, previous?, good?: up|down, spark?: [numbers],
-    hint?, path?}. Ratios are 0..1; money is integer micros of `currency`. `good` says which direction is good
-    news (default up). A value of None shows a dash.
+    hint?, versus?, path?}. Ratios are 0..1; money is integer micros of `currency`. `good` says which direction is good
+    news (default up); `versus` names the period before. A value of None shows a dash. A count is compared with no fewer
+    than ten.
     """
 
     LABELS: ClassVar = {
@@ -22,6 +23,8 @@ class KpiCards(Component):
         "down": N_("down {change}"),
         "same": N_("no change"),
         "points": N_("{n} pp"),
+        "times": N_("{n}×"),
+        "few": N_("Too few before to compare"),
         "failed": N_("These figures could not be loaded"),
         "retry": N_("Try again"),
         "loading": N_("Loading"),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
 from panel.viewable import Viewable
 
@@ -16,6 +17,14 @@ from engine.client import Fact, FactKind
 from engine.client.answers import Bucket, Kpi, Overview
 
 PERIODS = {"today": N_("Today"), "7d": N_("7 days"), "30d": N_("30 days"), "90d": N_("90 days")}
+# What a figure is compared with: short, for it stands beside the change in a narrow card.
+VERSUS = {
+    "today": N_("vs yesterday"),
+    "7d": N_("vs 7 days before"),
+    "30d": N_("vs 30 days before"),
+    "90d": N_("vs 90 days before"),
+}
+DEFAULT_PERIOD = "30d"
 KPIS = {
     "sent": (N_("Messages sent"), "up"),
     "delivered_rate": (N_("Delivery rate"), "up"),
@@ -41,6 +50,12 @@ FIGURES = {
 BUCKET = timedelta(minutes=15)
 # Between two fetches the figures that are plain sums move by themselves, from the facts.
 FETCH_SECONDS = 4.0
+
+
+def period_of(route: str) -> str:
+    """The period an address names, else the usual one."""
+    named = parse_qs(route.partition("?")[2]).get("period", [""])[0]
+    return named if named in PERIODS else DEFAULT_PERIOD
 
 
 class ActivityTally:
@@ -91,7 +106,7 @@ class OverviewPage(View):
     def build(self) -> Viewable:
         """Cards, chart, funnel and heatmap as skeletons."""
         _, reader = self.words, self.tab.reader
-        self._period = "30d"
+        self._period = DEFAULT_PERIOD
         self._tally = ActivityTally()
         self._cards: dict[str, float] = {}
         self.kpis = KpiCards(reader, count=len(KPIS))
@@ -132,16 +147,29 @@ class OverviewPage(View):
         return self.page
 
     async def enter(self, **parts: str) -> None:
-        """Fetches the figures of the period."""
+        """Fetches the figures of the period that the address names."""
+        self._turn_to(period_of(self.tab.shell.route))
+        self._fetch_now()
+
+    async def resync(self) -> None:
+        """Fetches the same figures again."""
+        self._fetch_now()
+
+    def _fetch_now(self) -> None:
         self.tab.start(self._fetch, failed=self._fail)
 
     async def _retry(self, _: Message) -> None:
-        await self.enter()
+        self._fetch_now()
 
     async def _choose(self, message: Message) -> None:
-        self._period = str(message.get("key") or self._period)
-        self.kpis.wait()
-        await self.enter()
+        period = str(message.get("key") or self._period)
+        self.tab.go("/" if period == DEFAULT_PERIOD else f"/?period={period}")
+
+    def _turn_to(self, period: str) -> None:
+        self.page.tab = period
+        if period != self._period:
+            self._period = period
+            self.kpis.wait()
 
     def _fail(self, sentence: str) -> None:
         for component in (self.kpis, self.funnel, self.heatmap):
@@ -172,7 +200,8 @@ class OverviewPage(View):
     def _card(self, kpi: Kpi) -> dict[str, object]:
         label, good = KPIS[kpi.key]
         hint = {} if kpi.previous else {"hint": self.words(N_("Nothing earlier to compare with"))}
-        return plain(kpi) | {"label": self.words(label), "good": good} | hint
+        versus = self.words(VERSUS.get(self._period, ""))
+        return plain(kpi) | {"label": self.words(label), "good": good, "versus": versus} | hint
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the sums at once and fetches the rates soon after."""

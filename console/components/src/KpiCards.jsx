@@ -15,24 +15,32 @@ function Spark({points, tone}) {
 
 const writers = f => ({count: f.count, ratio: f.ratio, seconds: f.span, money: f.money})
 
+const LEAST_COUNT = 10  // against fewer a change says nothing
+const TIMES_FROM = 2    // "↑ 200%" is still read at a glance; beyond it "4×" is
+
 /** Change against the period before: percent, or percentage points between ratios. Null when there is nothing to compare. */
 function change({value, previous, unit}) {
   if (value == null || previous == null) return null
   if (unit === "ratio") return value - previous
-  return previous ? (value - previous) / previous : null
+  return previous && (unit !== "count" || previous >= LEAST_COUNT) ? (value - previous) / previous : null
+}
+
+function changeWords(size, item, f, t) {
+  if (item.unit === "ratio") return t("points", {n: f.decimal(Math.round(size * 1000) / 10)})
+  return size > TIMES_FROM && item.value > item.previous ? t("times", {n: f.count(Math.round(item.value / item.previous))}) : f.ratio(size)
 }
 
 function Delta({item}) {
   const {f, t} = useKit()
   const delta = change(item)
-  if (delta === null) return <div className="d"><span>{item.hint ?? "\u00a0"}</span></div>
+  if (delta === null) return <div className="d"><span>{item.previous ? t("few") : item.hint ?? "\u00a0"}</span></div>
   const size = Math.abs(delta), flat = size < 0.0005
-  const text = item.unit === "ratio" ? t("points", {n: f.decimal(Math.round(size * 1000) / 10)}) : f.ratio(size)
+  const text = changeWords(size, item, f, t)
   const good = (delta > 0) === ((item.good ?? "up") === "up")
   return <div className={"d " + (flat ? "" : good ? "good" : "bad")}>
     {!flat && <Icon name={delta > 0 ? "ArrowUp" : "ArrowDown"} size={13} strokeWidth={2.6}/>}
     <b className="num" aria-hidden="true">{flat ? t("same") : text}</b>
-    <em className="sr">{flat ? t("same") : t(delta > 0 ? "up" : "down", {change: text})}</em> <span>{t("versus")}</span></div>
+    <em className="sr">{flat ? t("same") : t(delta > 0 ? "up" : "down", {change: text})}</em> <span>{item.versus ?? t("versus")}</span></div>
 }
 
 function Card({item}) {

@@ -6,17 +6,18 @@ export function FunnelBars({steps, label}) {
   const {f, t} = useKit()
   const first = Math.max(steps[0]?.value ?? 0, ...steps.map(s => s.value), 1)
   const words = `${label}: ${steps.map(s => `${s.label} ${f.count(s.value)}`).join(", ")}`
-  return <ol className="fun" aria-label={words}>
+  return <><ol className="fun" aria-label={words}>
     {steps.map((s, i) => {
-      const before = i ? steps[i - 1].value : s.value
+      const before = i ? steps[i - 1].value : 0
       const share = before ? s.value / before : null
       return <li key={s.key} data-step={s.key}>
         <span className="l">{s.label}</span>
         <span className="t"><i style={{width: (s.value / first) * 100 + "%", opacity: 1 - i * 0.13}}/></span>
-        <span className="v"><Count value={s.value}/><small className="num" title={share === null ? undefined : t("of_previous", {share: f.ratio(share)})}>{share === null ? "–" : f.share(share)}</small></span>
+        <span className="v"><Count value={s.value}/><small className="num" title={share === null ? undefined : t("of_previous", {share: f.ratio(share)})}>{share === null ? (i ? "–" : "") : f.share(share)}</small></span>
       </li>
     })}
   </ol>
+  <p className="mut note">{t("funnel.note")}</p></>
 }
 
 export function StackedBar({parts, legend = true, onPick}) {
