@@ -34,7 +34,7 @@ class LiveTable(Component):
     A row: {id, …values by column key, path?}. Clicking one navigates to its `path`, or to `row_path` with
     `{id}` filled in, and sends `open {id}` either way.
 
-    A filter: {key, label?, options: [{value, label, n?}], value?}: a row of chips, one may be chosen, none = all.
+    A filter: {key, label?, all?, options: [{value, label, n?}], value?}: a row of chips, one may be chosen, none = all.
 
     Events: `query` (typed by `LiveTable.query_of`), `open {id}`, `action {key, id}` (row menu), `bulk {key, ids}`,
     `toolbar {key}`, `selection {ids}`.

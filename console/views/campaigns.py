@@ -89,7 +89,7 @@ class CampaignList(View):
                 {"key": "at", "label": _("Date"), "kind": "ago"},
             ],
             filters=[
-                {"key": "status", "label": _("Status"),
+                {"key": "status", "label": _("Status"), "all": _("All campaigns"),
                  "options": [{"value": status, "label": _(STATUSES[status])} for status in FILTERED]}
             ],
             search_label=_("Search campaigns"),

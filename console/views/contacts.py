@@ -76,7 +76,7 @@ class Contacts(View):
                 {"key": "consent", "label": _("Marketing"), "kind": "badge", "phone": "side",
                  "words": {state: _(label) for state, (label, _tone) in CONSENT.items()},
                  "tones": {state: tone for state, (_label, tone) in CONSENT.items()}},
-                {"key": "last", "label": _("Last message"), "kind": "ago"},
+                {"key": "last", "label": _("Last received"), "kind": "ago"},
                 {"key": "created", "label": _("Added"), "kind": "ago", "phone": "hide"},
             ],
             search_label=_("Search by name or phone"),
