@@ -42,6 +42,7 @@ def test_the_funnel_shows_each_step_s_share_of_the_one_before(page: Page) -> Non
     page.goto("/console")
 
     expect(page.locator("[data-step=read] small")).to_have_text("68%")
+    expect(page.get_by_text("Each percentage is a share of the step above it.")).to_be_visible()
 
 
 def test_the_map_names_the_busiest_hour(page: Page) -> None:
@@ -81,6 +82,15 @@ def test_a_question_is_asked_and_answered(page: Page) -> None:
     page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
 
     expect(page.locator(".toast")).to_have_text("Deleted.")
+
+
+def test_escape_answers_a_question_with_no(page: Page) -> None:
+    play(page, "confirm")
+    expect(page.get_by_role("alertdialog")).to_be_visible()
+
+    page.keyboard.press("Escape")
+
+    expect(page.locator(".toast")).to_have_text("Kept.")
 
 
 def test_the_pill_says_when_live_updates_rest(page: Page) -> None:
@@ -134,6 +144,43 @@ def test_unsaved_work_is_not_left_without_a_word(page: Page) -> None:
 
     expect(page.locator("[data-view=form]")).to_be_visible()
     assert page.url.endswith("/console/form")
+
+
+def test_a_window_with_unsaved_work_is_not_closed_without_a_word(page: Page) -> None:
+    page.goto("/console/form")
+    page.get_by_role("button", name="Drawer").click()
+    name = page.get_by_role("dialog").locator("[data-field=name] input")
+    name.fill("Ana")
+
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keep editing").click()
+    expect(name).to_have_value("Ana")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Leave").click()
+
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_a_template_half_written_is_kept_in_words(page: Page) -> None:
+    page.goto("/console/template")
+    page.locator("[data-field=body] textarea").fill("Oi")
+
+    page.locator("aside [data-nav=overview]").click()
+
+    expect(page.get_by_role("alertdialog")).to_contain_text("What you typed will be lost.")
+
+
+def test_the_list_of_tags_goes_when_one_was_chosen(page: Page) -> None:
+    page.goto("/console/form")
+    page.get_by_role("button", name="Dialog").click()
+    box = page.get_by_role("dialog").locator("[data-field=tags] input")
+    box.fill("feira")
+    expect(page.get_by_role("listbox")).to_be_visible()
+
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    expect(page.get_by_role("dialog").locator("[data-field=tags] .tag").last).to_contain_text("feira")
 
 
 def test_a_file_is_sent_over_http_and_its_answer_shown(page: Page) -> None:
@@ -249,6 +296,24 @@ def test_the_template_is_previewed_while_it_is_written(page: Page) -> None:
 
     expect(page.locator(".bub .tx")).to_have_text("Oi Ana, até #48213")
     expect(page.locator(".bub .tx i")).to_have_text("Ana")
+
+
+def test_a_button_that_lacks_something_says_so_itself(page: Page) -> None:
+    page.goto("/console/template")
+    buttons = page.locator("[data-field=buttons] li")
+    last = buttons.count() - 1 if buttons.count() else 0
+    buttons.nth(last).locator("input").first.fill("")
+
+    page.get_by_role("button", name="Submit for approval").click()
+
+    expect(page.locator("[data-field=buttons] .err")).to_have_count(1)
+    expect(buttons.nth(last).locator(".err")).to_have_text("Please fill in this field")
+
+
+def test_examples_say_which_part_they_are_of(page: Page) -> None:
+    page.goto("/console/template")
+
+    expect(page.locator("[data-variable='body.1'] small")).to_have_text("Message")
 
 
 def test_a_column_chosen_twice_is_pointed_out(page: Page) -> None:

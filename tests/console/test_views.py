@@ -11,12 +11,13 @@ from console.views import NOT_FOUND, ROUTES, find_view
 from console.views.campaign_editor import CampaignEditor
 from console.views.campaign_live import CampaignPage
 from console.views.campaigns import CampaignList
-from console.views.connection import ConnectionPage, NewConnection
+from console.views.connection import ConnectionPage
 from console.views.connections import ConnectionList
 from console.views.contacts import Contacts
 from console.views.import_wizard import ImportWizard
 from console.views.imports import ImportList, ImportPage
-from console.views.overview import OverviewPage
+from console.views.new_connection import NewConnection
+from console.views.overview import PERIODS, OverviewPage, period_of
 from console.views.template_editor import TemplatePage
 from console.views.templates import TemplateList
 from tests.console.console_fake_data import CHANNEL, Store, counts
@@ -221,15 +222,46 @@ def test_activity_from_before_the_period_moves_nothing() -> None:
     assert kpis.of("patch") == []
 
 
-def test_a_failing_api_shows_in_the_cards_with_a_way_to_try_again() -> None:
-    store = Store()
-    view = OverviewPage(make_tab(store))
+def test_a_failing_api_shows_in_the_cards_with_a_way_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PERIODS, "year", "A year")  # which the API does not know
+    view = OverviewPage(make_tab())
     kpis = Ear(view.kpis)
-    view._period = "a year"
+    view.tab.shell.route = "/?period=year"
 
     enter(view)
 
     assert kpis.last("error")["text"] == "Something went wrong on our side. Please try again in a moment."
+
+
+def test_the_period_of_the_overview_stands_in_the_address() -> None:
+    view = OverviewPage(make_tab())
+    kpis = Ear(view.kpis)
+
+    say(view.page, "tab", key="7d")
+    enter(view)
+
+    assert (view.tab.shell.route, view.page.tab) == ("/?period=7d", "7d")
+    assert len(view.chart.source.data["at"]) == 7 * 24
+    assert {card["versus"] for card in kpis.last("items")["items"]} == {"vs 7 days before"}
+
+
+@pytest.mark.parametrize("route", ["/", "/?period=", "/?period=century"])
+def test_an_address_without_a_known_period_means_thirty_days(route: str) -> None:
+    assert period_of(route) == "30d"
+
+
+def test_a_page_is_asked_for_with_its_query_and_without_what_bokeh_adds() -> None:
+    assert app.asked_route("", {"period": [b"7d"], "bokeh-session-id": [b"x"]}) == "/?period=7d"
+    assert app.asked_route("campaigns/new", {}) == "/campaigns/new"
+
+
+def test_a_new_contact_has_no_facts_to_wait_for() -> None:
+    view = Contacts(make_tab())
+    known = Ear(view.person.known)
+
+    say(view.table, "toolbar", key="add")
+
+    assert known.last("rows")["rows"] == []
 
 
 def test_a_contact_is_opened_changed_and_saved() -> None:
@@ -386,6 +418,23 @@ def test_a_new_template_goes_to_the_provider_with_its_channel() -> None:
     assert view.editor.channels[0]["label"] == "Vendas"
 
 
+def test_an_approved_template_is_read_until_somebody_asks_to_change_it() -> None:
+    store = Store()
+    view = TemplatePage(make_tab(store))
+    about = Ear(view.about)
+    enter(view, template_id=store.templates[0]["id"])
+    read = (view.editor.readonly, view.page.hidden, view.tab.shell.title)
+
+    say(view.page, "action", key="edit")
+    written = (view.editor.readonly, view.page.hidden)
+    say(view.editor, "cancel")
+
+    assert read == (True, ["notice"], "black_friday")
+    assert written == (False, ["notice", "about"])
+    assert view.editor.readonly is True
+    assert {row["key"]: row["value"] for row in about.last("rows")["rows"]}["channel"] == "Vendas"
+
+
 def test_a_rejected_template_says_why() -> None:
     store = Store()
     view = TemplatePage(make_tab(store))
@@ -393,7 +442,7 @@ def test_a_rejected_template_says_why() -> None:
     enter(view, template_id=store.templates[3]["id"])
 
     assert (view.notice.tone, view.notice.text) == ("danger", "O texto promete um prêmio.")
-    assert view.page.hidden == []
+    assert (view.page.hidden, view.editor.readonly) == (["about"], False)
 
 
 def test_the_list_of_templates_shows_the_text_shortened() -> None:
@@ -413,6 +462,8 @@ def test_a_connection_shows_its_webhook_and_what_needs_attention() -> None:
     enter(view, channel_id=store.channels[1]["id"])
 
     rows = {row["key"]: row for row in webhook.last("rows")["rows"]}
+    told = next(place["text"] for place in view.page.layout if place["key"] == "webhook")
+    assert all(field in told for field in ("messages", "message_template_status_update", "account_update"))
     assert rows["url"]["kind"] == "copy"
     assert (rows["token"]["kind"], rows["token"]["value"]) == ("secret", "tok-verify-1")
     assert view.notice.text == "A Meta recusou o token de acesso. Gere outro."
