@@ -9,7 +9,7 @@ from console.components import Details, LiveTable, Message, Notice, Page, Progre
 from console.frames import LiveFrame, Row
 from console.i18n import N_
 from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries, plain
-from engine.client import Fact, FactKind
+from engine.client import Fact, FactKind, RefusedError
 
 STATUSES = {
     "queued": (N_("Waiting"), "neutral"),

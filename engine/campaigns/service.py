@@ -291,7 +291,7 @@ def _check_time(moment: datetime | None, *, is_scheduled: bool = False) -> None:
                 "scheduled_at", "no_time", "This campaign is scheduled. Choose when it starts, or cancel it."
             )
         return
-    if moment < now() - JUST_NOW:
+    if moment < now() - (timedelta() if is_scheduled else JUST_NOW):
         raise Invalid.field("scheduled_at", "past_time", "This time has passed. Choose a later one.")
     if moment > now() + FARTHEST:
         raise Invalid.field(
