@@ -74,6 +74,8 @@ def doors(given: Settings) -> tuple[Program, ...]:
         )
 
     trust = ("--forwarded-allow-ips", given.trusted_proxies)
+    # As a provider's front does: lines are kept open longer than a busy client forgets them.
+    patience = ("--timeout-keep-alive", "75")
     return (
         door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz", *trust),
         door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/readyz", *trust),
@@ -83,6 +85,7 @@ def doors(given: Settings) -> tuple[Program, ...]:
             given.simulator_port,
             "MASTERIA_SIMULATOR_PORT",
             "/healthz",
+            *patience,
         ),
     )
 
