@@ -34,9 +34,10 @@ _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SEPARATOR_HINT = re.compile(r"sep=([^\"\r\n])\s*")
 # A name, one sign that no name or phone has, and a phone; or the other way round.
 _UNPARTED = re.compile(
-    r"[^\W\d][^\d]*?(?P<after>[^\w\s()+.'’-])\s*\+?[\d\s().-]{8,}"
-    r"|\+?[\d\s().-]{8,}?(?P<before>[^\w\s()+.'’-])\s*[^\W\d][^\d]*"
+    r"[^\W\d][^\d]*?(?P<after>[^\w\s()+.'’-])[+\d\s().-]{8,}"
+    r"|[+\d\s().-]{8,}?(?P<before>[^\w\s()+.'’-])\s*[^\W\d][^\d]*"
 )
+UNPARTED_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,8 @@ def _must_be_parted(rows: Sequence[Sequence[str]]) -> None:
     """
     if any(len(row) > 1 for row in rows):
         return
-    found = [match for row in rows if (match := _UNPARTED.fullmatch(row[0]))]
+    short = (row[0] for row in rows if len(row[0]) <= UNPARTED_LENGTH)
+    found = [match for cell in short if (match := _UNPARTED.fullmatch(cell))]
     signs = Counter(match["after"] or match["before"] for match in found)
     if not signs or signs.most_common(1)[0][1] * 2 < len(rows) - 1:
         return
