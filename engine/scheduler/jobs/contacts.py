@@ -4,17 +4,17 @@ import time
 
 from sqlalchemy.orm import Session
 
-from engine.contacts.imports.claims import due_imports
+from engine.contacts.imports.claims import DueImport, due_imports
 from engine.contacts.imports.run import run_import
 from engine.core.db import Work
 from engine.core.ids import TenantId
 from engine.core.system import system_session
-from engine.scheduler.job import Job
+from engine.scheduler.job import Job, each
 from engine.scheduler.queues import JOBS as SLOW
 from engine.scheduler.shutdown import stopping
 
 TURN_SECONDS = 15.0
-LONGEST_TURN_SECONDS = 300.0  # then what else waits in this queue has its turn, other imports or not
+LONGEST_TURN_SECONDS = 60.0  # then what else waits in this queue has its turn, other imports or not
 
 
 class Turn:
@@ -41,16 +41,18 @@ class Turn:
 def _import() -> bool:
     with system_session() as session:
         due = due_imports(session)
-    for waiting in due:
-        if stopping.is_set():
-            break
-        run_import(Work(TenantId(waiting.tenant_id)), waiting.import_id, is_stopping=Turn().is_over)
+    each("import", due, _take_turn)
     return bool(due)
+
+
+def _take_turn(waiting: DueImport) -> bool:
+    if stopping.is_set():
+        return False
+    return run_import(Work(TenantId(waiting.tenant_id)), waiting.import_id, is_stopping=Turn().is_over)
 
 
 def _is_due(session: Session) -> bool:
     return bool(due_imports(session, limit=1))
 
 
-# Less than the broker's visibility timeout, after which another worker would hear the same bell.
-JOBS = (Job("import", SLOW, _is_due, _import, seconds_at_most=300),)
+JOBS = (Job("import", SLOW, _is_due, _import),)
