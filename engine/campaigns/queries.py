@@ -1,6 +1,6 @@
 """Questions about campaigns: how they stand, who is in them, why something failed, how it went over time."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
@@ -33,7 +32,11 @@ STATES = (
     MessageState.CANCELLED,
 )
 SPEED_OVER = timedelta(seconds=10)
+SPEED_SPANS = timedelta(
+    seconds=4
+)  # over less, the first burst or the wait before it would be all there is to see
 UNSENT = (MessageState.QUEUED, MessageState.DISPATCHING)
+NEVER_SENT = (*UNSENT, MessageState.SKIPPED, MessageState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,42 +108,49 @@ def standings_of(session: Session, campaigns: Sequence[Campaign]) -> Mapping[UUI
     moment = now()
     tallies = tallies_of(session, [campaign.gate_id for campaign in campaigns])
     running = [campaign.id for campaign in campaigns if campaign.status == CampaignStatus.RUNNING]
-    pulses = _pulses_to_compare(session, running, since=moment - SPEED_OVER)
+    pulses = _pulses_since(session, running, moment - SPEED_OVER)
     standings = {}
     for campaign in campaigns:
         counts = _counts(campaign, tallies[campaign.gate_id])
-        rate = _speed(counts, pulses.get(campaign.id), moment)
+        rate = _speed(counts, pulses[campaign.id], moment)
         left = counts["queued"] + counts["dispatching"]
         seconds = round(left / rate) if rate > 0 and left and campaign.frozen_at else None
         standings[campaign.id] = Standing(counts, rate, seconds)
     return standings
 
 
-def _pulses_to_compare(
-    session: Session, campaigns: Sequence[UUID], *, since: datetime
-) -> Mapping[UUID, CampaignPulse]:
-    """The oldest pulse of each campaign since then."""
-    if not campaigns:
-        return {}
-    pulses = session.scalars(
-        select(CampaignPulse)
-        .ext(distinct_on(CampaignPulse.campaign_id))
-        .where(CampaignPulse.campaign_id.in_(campaigns), CampaignPulse.at >= since)
-        .order_by(CampaignPulse.campaign_id, CampaignPulse.at)
-    )
-    return {pulse.campaign_id: pulse for pulse in pulses}
+def _pulses_since(
+    session: Session, campaigns: Sequence[UUID], since: datetime
+) -> Mapping[UUID, Sequence[CampaignPulse]]:
+    """The pulses of each campaign since then, oldest first."""
+    found: dict[UUID, list[CampaignPulse]] = defaultdict(list)
+    if campaigns:
+        pulses = (
+            select(CampaignPulse)
+            .where(CampaignPulse.campaign_id.in_(campaigns), CampaignPulse.at >= since)
+            .order_by(CampaignPulse.campaign_id, CampaignPulse.at)
+        )
+        for pulse in session.scalars(pulses):
+            found[pulse.campaign_id].append(pulse)
+    return found
 
 
-def _speed(counts: Mapping[str, int], pulse: CampaignPulse | None, moment: datetime) -> float:
-    """Messages per second that left the queue since a pulse."""
-    if pulse is None:
+def _speed(counts: Mapping[str, int], pulses: Sequence[CampaignPulse], moment: datetime) -> float:
+    """Messages per second that left the queue, as far as these pulses reach back.
+
+    Zero until they span some seconds: what comes of less changes wildly from one look to the next.
+    """
+    left = [_left_the_queue(pulse.counts) for pulse in pulses]
+    # While nothing left, it stood still: before the first message, or in a pause.
+    began = next((at for at in range(len(left) - 1) if left[at] != left[at + 1]), None)
+    if began is None or moment - pulses[began].at < SPEED_SPANS:
         return 0.0
-    seconds = max((moment - pulse.at).total_seconds(), 1.0)
-    return round(max(_left_the_queue(counts) - _left_the_queue(pulse.counts), 0) / seconds, 1)
+    seconds = (moment - pulses[began].at).total_seconds()
+    return round(max(_left_the_queue(counts) - left[began], 0) / seconds, 1)
 
 
 def _left_the_queue(counts: Mapping[str, int]) -> int:
-    return counts["total"] - sum(counts[state] for state in UNSENT)
+    return counts["total"] - sum(counts[state] for state in NEVER_SENT)
 
 
 def list_campaigns(

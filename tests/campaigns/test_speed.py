@@ -1,0 +1,62 @@
+"""How fast a campaign goes, and when there is something to say of it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from engine.campaigns import queries
+from engine.campaigns.models import CampaignPulse
+from engine.core.clock import now
+from engine.messaging.counters import Steps
+from engine.messaging.models import MessageState
+from tests.campaigns.test_campaigns import begin
+from tests.workshop import Shop, add_people
+
+
+def take_pulse(shop: Shop, campaign_id: UUID, *, seconds_ago: float, left: int) -> None:
+    """A pulse of a while ago, when this many messages had left the queue."""
+    with shop.work.session() as session:
+        campaign = queries.get_campaign(session, campaign_id)
+        held = queries.counts_of(session, campaign)
+        counts_then = {**held, "queued": held["queued"] + held["sent"] - left, "sent": left}
+        at = now() - timedelta(seconds=seconds_ago)
+        session.add(CampaignPulse(campaign_id=campaign_id, at=at, counts=counts_then))
+
+
+def standing(shop: Shop, campaign_id: UUID, *, left: int) -> queries.Standing:
+    """How a campaign stands now that this many messages have left the queue."""
+    with shop.work.session() as session:
+        campaign = queries.get_campaign(session, campaign_id)
+        steps = Steps()
+        steps.tallies[campaign.gate_id, MessageState.QUEUED] -= left
+        steps.tallies[campaign.gate_id, MessageState.SENT] += left
+        steps.write(session)
+    with shop.work.session() as session:
+        return queries.standing_of(session, queries.get_campaign(session, campaign_id))
+
+
+@pytest.mark.parametrize(("since", "rate", "left"), [(2, 0.0, None), (6, 10.0, 4)])
+def test_a_speed_is_told_once_pulses_span_some_seconds(
+    shop: Shop, since: float, rate: float, left: int | None
+) -> None:
+    add_people(shop, 100)
+    campaign_id = begin(shop)
+    take_pulse(shop, campaign_id, seconds_ago=since, left=0)
+    take_pulse(shop, campaign_id, seconds_ago=1, left=10)
+
+    told = standing(shop, campaign_id, left=60)
+
+    assert told.rate_per_second == pytest.approx(rate, abs=1)
+    assert told.seconds_left == (left if left is None else pytest.approx(left, abs=1))
+
+
+def test_a_standstill_does_not_slow_the_speed_that_follows(shop: Shop) -> None:
+    add_people(shop, 100)
+    campaign_id = begin(shop)
+    for seconds_ago, left in ((9.5, 0), (7.5, 0), (5, 0), (3, 30)):
+        take_pulse(shop, campaign_id, seconds_ago=seconds_ago, left=left)
+
+    rate = standing(shop, campaign_id, left=60).rate_per_second
+
+    assert rate == pytest.approx(60 / 5, abs=1)
