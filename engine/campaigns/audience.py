@@ -39,6 +39,16 @@ EXCLUSION_TEXTS = {
     Exclusion.MISSING_VARIABLE: N_("A value that the template needs is missing for this person."),
 }
 
+# The same of several people at once, as it stands beside a count.
+GROUP_TEXTS: Mapping[str, str] = {
+    Exclusion.NO_IDENTITY: N_("No WhatsApp number"),
+    Exclusion.OPTED_OUT: N_("Asked not to get marketing messages"),
+    Exclusion.NO_CONSENT: N_("Have not agreed to get marketing messages"),
+    Exclusion.DUPLICATE: N_("Same number as another person in this audience"),
+    Exclusion.MISSING_VARIABLE: N_("A value that the template needs is missing"),
+    Refusal.PERSON_DELETED: N_("Deleted from the contacts"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Blast:

@@ -26,7 +26,7 @@ from engine.api.schemas.campaigns import (
     TimelineAnswer,
     campaign_page,
     exclusion_counts,
-    explain,
+    explain_group,
 )
 from engine.campaigns import queries, service
 from engine.campaigns.models import Campaign
@@ -131,7 +131,7 @@ def list_failures(campaign_id: UUID, session: Transaction, caller: Caller) -> Fa
     items = []
     for row in rows:
         code = row.reason_code or row.state
-        text, action = explain(code, row.provider_code, caller.locale)
+        text, action = explain_group(code, row.provider_code, caller.locale)
         items.append(FailureCount(code=code, text=text, action=action, n=row.n))
     return FailureList(items=items)
 

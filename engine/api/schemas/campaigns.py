@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.campaigns.audience import EXCLUSION_TEXTS, Waterfall
+from engine.campaigns.audience import EXCLUSION_TEXTS, GROUP_TEXTS, Waterfall
 from engine.campaigns.models import CampaignPulse, Exclusion
 from engine.campaigns.queries import Entry, Recipient
 from engine.core.i18n import N_, say
@@ -329,6 +329,12 @@ def explain(code: str, provider_code: str | None, locale: str) -> tuple[str, str
     return say(UNEXPLAINED, locale, {"code": provider_code or code}), ""
 
 
+def explain_group(code: str, provider_code: str | None, locale: str) -> tuple[str, str]:
+    """The same of several people at once: it stands beside how many they are."""
+    text, action = explain(code, provider_code, locale)
+    return (say(GROUP_TEXTS[code], locale) if code in GROUP_TEXTS else text), action
+
+
 PAUSES = {
     "missed_start": N_("Its time passed while the system was off, so it waits for you to start it."),
     "not_frozen": N_(
@@ -366,7 +372,7 @@ def why(person: Recipient, locale: str) -> dict[str, str] | None:
 def exclusion_counts(excluded: dict[str, int], locale: str) -> list[ReasonCount]:
     """Reasons with their texts, most first."""
     return [
-        ReasonCount(reason=code, text=explain(code, None, locale)[0], n=n)
+        ReasonCount(reason=code, text=explain_group(code, None, locale)[0], n=n)
         for code, n in sorted(excluded.items(), key=lambda item: -item[1])
     ]
 
