@@ -9,7 +9,9 @@ from panel.viewable import Viewable
 from console.components import CampaignLive, LiveTable, Message, Page, Query, Slot
 from console.frames import LiveFrame, Row
 from console.i18n import N_
+from console.views import campaign_deeds as deeds
 from console.views.base import Soon, View, answer_queries, plain, plain_all
+from console.views.campaign_plan import CampaignPlan
 from console.views.test_send import TestSend
 from engine.client import Fact, FactKind
 
@@ -28,6 +30,9 @@ RECIPIENT_STATES = {
 FILTERED = ("read", "delivered", "sent", "accepted", "queued", "failed", "unknown", "skipped")
 # What the buttons of the component are called in the API, and what the role must allow.
 VERBS = {"start": "start", "pause": "pause", "resume": "resume", "cancel": "cancel", "retry": "retry-failed"}
+# What stands below the figures: what it would send before it began, to whom it was sent after.
+PLANNED, BEGUN = ("plan", "preview"), ("recipients",)
+ALL_PARTS = (*PLANNED, *BEGUN)
 LIST_SECONDS = 3.0
 REASONS_SECONDS = 2.0
 
@@ -62,6 +67,7 @@ class CampaignPage(View):
         self._failed_shown = -1
         self.live = CampaignLive(tab.reader, allowed=self._allowed())
         self.table = self._build_table()
+        self.plan = CampaignPlan(tab)
         self.test = TestSend(tab)
         self._rows = Soon(tab, self._ask_rows, pause=LIST_SECONDS)
         self._reasons = Soon(tab, self._show_reasons, pause=REASONS_SECONDS)
@@ -69,13 +75,19 @@ class CampaignPage(View):
         tab.on(self.live, "reason", self._filter_failed)
         tab.on(self.live, "state", self._filter_state)
         tab.on(self.live, "retry", self._reload, failed=self.fail)
+        for component in (self.plan.summary, self.plan.preview):
+            tab.on(component, "retry", self._reload, failed=self.fail)
         answer_queries(tab, self.table, self._answer)
-        return Page.of(
+        self.page = Page.of(
             tab.reader,
             Slot(self.live, key="live"),
+            Slot(self.plan.summary, key="plan", span=7, card=True, title=_("What will be sent")),
+            Slot(self.plan.preview, key="preview", span=5, card=True, title=_("Preview of the message")),
             Slot(self.table, key="recipients", title=_("Recipients"), card=True),
             Slot(self.test.dialog, key="test"),
+            hidden=list(ALL_PARTS),
         )
+        return self.page
 
     def _build_table(self) -> LiveTable:
         _ = self.words
@@ -92,7 +104,7 @@ class CampaignPage(View):
                 {"key": "at", "label": _("Last step"), "kind": "ago"},
             ],
             filters=[
-                {"key": "state", "label": _("State"),
+                {"key": "state", "label": _("State"), "all": _("All people"),
                  "options": [{"value": state, "label": _(RECIPIENT_STATES[state][0])} for state in FILTERED]}
             ],
             search_label=_("Search by name or phone"),
@@ -115,6 +127,9 @@ class CampaignPage(View):
             self._id = wanted
             self._failed_shown = -1
             self.live.wait()
+            self.plan.wait()
+            self.page.hidden = list(ALL_PARTS)
+            self.live.busy_command = ""
             self.table.reset()
         else:
             self.table.refresh()
@@ -129,7 +144,8 @@ class CampaignPage(View):
         await self.resync()
 
     def fail(self, sentence: str) -> None:
-        """Says it in place of the figures."""
+        """Says it in place of the figures, and waits for nothing below them."""
+        self.page.hidden = list(ALL_PARTS)
         self.live.fail(sentence)
 
     async def _fetch(self, campaign_id: str) -> None:
@@ -137,13 +153,21 @@ class CampaignPage(View):
         self.frame.add([plain(campaign)])
         if campaign_id == self._id:  # another one may have been opened while we waited
             self._draw()
+            if campaign.started_at is None:
+                self.tab.start(lambda: self.plan.show(campaign), failed=self.plan.fail)
 
     def _draw(self) -> None:
         row = self.frame.row(self._id)
         if row is not None:
             self.live.draw(row)
+            self._lay_out(row)
             if self.on_screen:
                 self.tab.shell.title = str(row.get("name") or "")
+
+    def _lay_out(self, row: Row) -> None:
+        """Recipients are there once it began; until then stands what it would send."""
+        shown = PLANNED if row.get("started_at") is None else BEGUN
+        self.page.hidden = [part for part in ALL_PARTS if part not in shown]
 
     async def _show_reasons(self) -> None:
         campaign_id = self._id
@@ -167,6 +191,7 @@ class CampaignPage(View):
             return
         row = self.frame.row(self._id) or {}
         self.live.patch(row)
+        self._lay_out(row)
         if "counts" in changes.changed[self._id]:
             self._rows.ask()
             if int((row.get("counts") or {}).get("failed", 0)) != self._failed_shown:
@@ -211,17 +236,19 @@ class CampaignPage(View):
         elif name == "edit":
             self.tab.go(f"/campaigns/{self._id}/edit")
         elif name == "export":
-            self.tab.shell.download(f"/files/campaigns/{self._id}/recipients.csv")
+            deeds.export(self.tab, self._id)
         elif name == "duplicate":
-            await self._duplicate()
+            self.lead(f"/campaigns/{await deeds.duplicate(self.tab, self._id)}/edit")
         elif name == "delete":
             await self.tab.api.campaigns.remove(self._id)
             self._gone()
 
     async def _act(self, name: str) -> None:
+        if self.live.busy_command:  # the second press of a double click
+            return
         campaign_id = self._id
         self.live.busy_command = name
-        await self.tab.api.campaigns.act(campaign_id, VERBS[name])
+        await deeds.act(self.tab, campaign_id, VERBS[name])
         # The fact that follows moves the screen; asking once more covers one that was lost.
         await self._fetch(campaign_id)
         self.live.busy_command = ""
@@ -230,11 +257,3 @@ class CampaignPage(View):
         self.live.busy_command = ""
         self.tab.shell.toast(sentence, "error")
         self.tab.start(self.resync, failed=self.fail)
-
-    async def _duplicate(self) -> None:
-        row = self.frame.row(self._id) or {}
-        copied = ("channel_id", "template_id", "audience", "variables")
-        name = self.words(N_("Copy of {name}"), name=row.get("name", ""))
-        body = {key: row[key] for key in copied if row.get(key)} | {"name": name}
-        copy = await self.tab.api.campaigns.create(body)
-        self.lead(f"/campaigns/{copy.id}/edit")

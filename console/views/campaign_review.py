@@ -4,13 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from console.components import Details, Form, Message
-from console.i18n import N_
+from console.i18n import N_, Words
 from console.tab import Tab
 from console.views.base import values_of
 from console.views.campaign_draft import CampaignDraft
 from engine.client.answers import AudienceCount
 
 type Button = dict[str, object]
+
+SOURCES = {
+    "contact.name": N_("Name"),
+    "contact.first_name": N_("First name"),
+    "contact.phone": N_("Phone"),
+}
+PASSED = N_("This time has passed. Choose a later one.")
 
 
 class CampaignReview:
@@ -32,6 +39,7 @@ class CampaignReview:
         _ = self._tab.words
         at: dict[str, object] = {
             "name": "at", "kind": "datetime", "label": _("Date and time"), "watch": True, "required": True,
+            "min": self._tab.now().isoformat(),
         }  # fmt: skip
         if draft.is_scheduled:
             return [at]
@@ -48,38 +56,26 @@ class CampaignReview:
         values = values_of(message)
         self._later = draft.is_scheduled or values.get("when") == "later"
         draft.scheduled_at = str(values["at"]) if self._later and values.get("at") else None
+        self.timing.show_errors({"at": self._tab.words(PASSED)} if self._has_passed(draft) else {})
+
+    def _has_passed(self, draft: CampaignDraft) -> bool:
+        """Whether the time that was chosen lies behind us: the engine would send at once."""
+        return bool(draft.scheduled_at) and (draft.starts_at is None or draft.starts_at <= self._tab.now())
 
     def draw(self, draft: CampaignDraft, count: AudienceCount) -> None:
         """Draws what was chosen, and whom it reaches."""
-        _ = self._tab.words
-        left_out = " · ".join(
-            f"{(one.text or one.reason).rstrip('.')}: {_.number(one.n)}" for one in count.excluded if one.n
-        )
-        self.summary.draw([
-            {"key": "name", "label": _("Name"), "value": draft.name},
-            {"key": "template", "label": _("Template"), "value": draft.template.name if draft.template else ""},
-            {"key": "audience", "label": _("Audience"), "value": self._audience_words(draft.audience or {})},
-            {"key": "matched", "label": _("Match the audience"), "value": count.matched, "kind": "number"},
-            {"key": "will_send", "label": _("Will receive the message"), "value": count.will_send, "kind": "number",
-             "hint": left_out},
-        ])  # fmt: skip
-
-    def _audience_words(self, audience: Mapping[str, Any]) -> str:
-        _ = self._tab.words
-        if audience.get("tags"):
-            return _("People with tags: {tags}", tags=", ".join(audience["tags"]))
-        return _("The people of one imported file") if audience.get("import_id") else _("Everyone")
+        self.summary.draw(summary_of(self._tab.words, draft, count))
 
     def buttons(self, draft: CampaignDraft, count: AudienceCount | None) -> list[Button]:
         """What may be done now: one that is scheduled starts by itself, so it is only saved."""
         _ = self._tab.words
-        unset = self._later and not draft.scheduled_at
+        unset = self._later and (not draft.scheduled_at or self._has_passed(draft))
         test: Button = {"key": "test", "label": _("Send a test"), "icon": "Phone"}
         may_run = self._tab.can("campaigns.run")
         if draft.is_scheduled:
             save: Button = {"key": "save", "label": _("Save changes"), "kind": "primary", "disabled": unset}
             return [test, save] if may_run else [save]
-        keep: Button = {"key": "save", "label": _("Save draft"), "icon": "FileText"}
+        keep = self.keep_button()
         if not may_run:
             return [keep]
         nobody = count is not None and count.will_send == 0
@@ -89,13 +85,70 @@ class CampaignReview:
         }  # fmt: skip
         return [keep, test, start]
 
+    def keep_button(self) -> Button:
+        """The button that keeps the draft for later."""
+        return {"key": "save", "label": self._tab.words(N_("Save draft")), "icon": "FileText"}
+
     async def is_sure(self, draft: CampaignDraft, count: AudienceCount | None) -> bool:
-        """Asks once more before anything leaves."""
+        """Asks once more before anything leaves; a time that passed while we waited is refused."""
         words = self._tab.words
+        if self._has_passed(draft):
+            self.timing.show_errors({"at": words(PASSED)})
+            return False
         people = words.plural("{n} person", "{n} people", count.will_send if count else 0)
         title = words(N_("Schedule for {people}?")) if draft.scheduled_at else words(N_("Send to {people}?"))
         return await self._tab.shell.confirm(
             title.format(people=people),
-            words(N_("The audience is fixed when it starts. You can pause at any moment.")),
+            words(
+                N_("It starts by itself on {when}. The audience is fixed then."),
+                when=words.instant(draft.starts_at),
+            )
+            if draft.starts_at
+            else words(N_("The audience is fixed when it starts. You can pause at any moment.")),
             confirm=words(N_("Schedule")) if draft.scheduled_at else words(N_("Start sending")),
         )
+
+
+def summary_of(words: Words, draft: CampaignDraft, count: AudienceCount | None) -> list[dict[str, object]]:
+    """What a campaign says to whom, as rows of details; without a count, whom it reaches is not told."""
+    _ = words
+    gaps: list[dict[str, object]] = [
+        {"key": gap, "label": _gap_words(_, gap), "value": _source_words(_, source)}
+        for gap, source in draft.filled.items()
+    ]
+    rows: list[dict[str, object]] = [
+        {"key": "name", "label": _("Name"), "value": draft.name},
+        {"key": "template", "label": _("Template"), "value": draft.template.name if draft.template else ""},
+        *gaps,
+        {"key": "audience", "label": _("Audience"), "value": _audience_words(_, draft.audience or {})},
+    ]
+    if count is not None:
+        left_out = " · ".join(
+            f"{(one.text or one.reason).rstrip('.')}: {_.number(one.n)}" for one in count.excluded if one.n
+        )
+        rows += [
+            {"key": "matched", "label": _("Match the audience"), "value": count.matched, "kind": "number"},
+            {"key": "will_send", "label": _("Will receive the message"), "value": count.will_send,
+             "kind": "number", "hint": left_out},
+        ]  # fmt: skip
+    return rows
+
+
+def _gap_words(words: Words, gap: str) -> str:
+    """`body.1` as the text has it, `{{1}}`."""
+    return words(N_("File of the header")) if gap == "header.media" else f"{{{{{gap.rsplit('.', 1)[-1]}}}}}"
+
+
+def _source_words(words: Words, source: object) -> str:
+    if isinstance(source, Mapping):
+        return f"“{source.get('text')}”"
+    named = SOURCES.get(str(source))
+    return words(named) if named else str(source).removeprefix("field.")
+
+
+def _audience_words(words: Words, audience: Mapping[str, Any]) -> str:
+    if audience.get("tags"):
+        return words(N_("People with tags: {tags}"), tags=", ".join(audience["tags"]))
+    if audience.get("import_id"):
+        return words(N_("The people of one imported file"))
+    return words(N_("Everyone")) if audience else ""

@@ -8,18 +8,11 @@ from panel.viewable import Viewable
 from console.components import LiveTable, Message, Page, Query, Slot
 from console.frames import DELETED, Row
 from console.i18n import N_
+from console.views import campaign_deeds as deeds
 from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queries
+from console.views.campaign_deeds import STATUSES
 from engine.client import Fact, FactKind
 
-STATUSES = {
-    "draft": N_("Draft"),
-    "scheduled": N_("Scheduled"),
-    "running": N_("Sending"),
-    "pausing": N_("Pausing…"),
-    "paused": N_("Paused"),
-    "completed": N_("Completed"),
-    "cancelled": N_("Cancelled"),
-}
 TONES = {
     "draft": "neutral",
     "scheduled": "violet",
@@ -29,6 +22,8 @@ TONES = {
     "completed": "success",
     "cancelled": "muted",
 }
+WAITING = ("draft", "scheduled")
+UNDER_WAY = ("running", "pausing", "paused")
 FILTERED = ("running", "paused", "scheduled", "draft", "completed", "cancelled")
 
 
@@ -40,6 +35,8 @@ def campaign_cells(row: Row) -> Row:
     delivered = counts.get("delivered", 0) + counts.get("read", 0)
     tried = delivered + counts.get("accepted", 0) + counts.get("sent", 0) + counts.get("failed", 0)
     began = row.get("started_at") is not None
+    # The time it was to start at says something only while it still waits for it.
+    planned = row.get("scheduled_at") if row.get("status") == "scheduled" else None
     return {
         "id": row["id"],
         "name": row.get("name"),
@@ -49,7 +46,7 @@ def campaign_cells(row: Row) -> Row:
         "recipients": counts.get("total") if began else None,
         "delivered": delivered / tried if tried else None,
         "read": counts.get("read", 0) / delivered if delivered else None,
-        "at": row.get("started_at") or row.get("scheduled_at") or row.get("created_at"),
+        "at": row.get("started_at") or planned or row.get("created_at"),
     }
 
 
@@ -94,10 +91,7 @@ class CampaignList(View):
             ],
             search_label=_("Search campaigns"),
             toolbar=[new] if may_write else [],
-            row_actions=[
-                {"key": "pause", "label": _("Pause"), "icon": "Pause", "when": {"status": ["running"]}},
-                {"key": "resume", "label": _("Resume"), "icon": "Play", "when": {"status": ["paused", "pausing"]}},
-            ] if tab.can("campaigns.run") else [],
+            row_actions=self._row_actions(),
             row_path="/campaigns/{id}",
             noun={"one": _("{n} campaign"), "other": _("{n} campaigns")},
             empty={
@@ -114,6 +108,37 @@ class CampaignList(View):
         tab.on(self.table, "action", self._act)
         return Page.of(tab.reader, Slot(self.table, key="list", fill=True), sizing_mode="stretch_both")
 
+    def _row_actions(self) -> list[dict[str, object]]:
+        _, can = self.words, self.tab.can
+        running: list[dict[str, object]] = [
+            {"key": "pause", "label": _("Pause"), "icon": "Pause", "when": {"status": ["running"]}},
+            {"key": "resume", "label": _("Resume"), "icon": "Play", "when": {"status": ["paused", "pausing"]}},
+        ]  # fmt: skip
+        writing: list[dict[str, object]] = [
+            {"key": "edit", "label": _("Edit"), "icon": "Pencil", "when": {"status": list(WAITING)}},
+            {"key": "duplicate", "label": _("Duplicate"), "icon": "Copy"},
+        ]
+        began = [status for status in STATUSES if status not in WAITING]
+        export: dict[str, object] = {
+            "key": "export", "label": _("Export recipients"), "icon": "Download", "when": {"status": began},
+        }  # fmt: skip
+        cancel: dict[str, object] = {
+            "key": "cancel", "label": _("Cancel campaign"), "icon": "Ban", "tone": "danger",
+            "when": {"status": [*UNDER_WAY, "scheduled"]},
+        }  # fmt: skip
+        delete: dict[str, object] = {
+            "key": "delete", "label": _("Delete"), "icon": "Trash2", "tone": "danger",
+            "when": {"status": list(WAITING)},
+        }  # fmt: skip
+        may_run, may_write = can("campaigns.run"), can("campaigns.write")
+        return [
+            *(running if may_run else []),
+            *(writing if may_write else []),
+            export,
+            *([cancel] if may_run else []),
+            *([delete] if may_write else []),
+        ]
+
     async def enter(self, **parts: str) -> None:
         """Asks for the page on screen again."""
         self.table.refresh()
@@ -125,7 +150,36 @@ class CampaignList(View):
         self.feed.answer(query, page)
 
     async def _act(self, message: Message) -> None:
-        await self.tab.api.campaigns.act(str(message["id"]), str(message["key"]))
+        campaign_id, key = str(message["id"]), str(message["key"])
+        if key == "edit":
+            self.tab.go(f"/campaigns/{campaign_id}/edit")
+        elif key == "export":
+            deeds.export(self.tab, campaign_id)
+        elif key == "duplicate":
+            self.lead(f"/campaigns/{await deeds.duplicate(self.tab, campaign_id)}/edit")
+        elif key not in ("cancel", "delete"):
+            await deeds.act(self.tab, campaign_id, key)
+        elif await self._is_sure(key):
+            await self._end(campaign_id, key)
+
+    async def _is_sure(self, key: str) -> bool:
+        _ = self.words
+        if key == "cancel":
+            return await self.tab.shell.confirm(
+                _("Cancel this campaign?"), _("Nothing more will be sent. This cannot be undone."),
+                confirm=_("Cancel campaign"), tone="danger",
+            )  # fmt: skip
+        return await self.tab.shell.confirm(
+            _("Delete this campaign?"), _("This cannot be undone."), confirm=_("Delete"), tone="danger"
+        )
+
+    async def _end(self, campaign_id: str, key: str) -> None:
+        if key == "cancel":
+            await deeds.act(self.tab, campaign_id, key)
+            return
+        await self.tab.api.campaigns.remove(campaign_id)
+        self.feed.remove([campaign_id])
+        self.tab.shell.toast(self.words(N_("The campaign was deleted.")), "success")
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Moves the figures; a campaign that is not on screen may belong there."""

@@ -12,6 +12,7 @@ const TONES = {draft: "neutral", scheduled: "violet", running: "info", pausing: 
 const BAR_TONES = {running: "accent", pausing: "warning", paused: "warning", completed: "success"}
 // Each recipient once, in the furthest state: best news first, what waits last.
 const STATES = [["read", "success"], ["delivered", "info"], ["sent", "violet"], ["accepted", "violet-soft"], ["dispatching", "accent"], ["queued", "muted"], ["unknown", "warning"], ["failed", "danger"], ["skipped", "neutral"], ["cancelled", "soft"]]
+const HINTED = new Set(["unknown", "queued", "dispatching"])
 const UNSETTLED = ["queued", "dispatching"]
 const COMMANDS = {
   start: {icon: "Send", kind: "primary", in: ["draft"], ask: true},
@@ -26,6 +27,9 @@ const COMMANDS = {
   delete: {icon: "Trash2", tone: "danger", in: ["draft", "scheduled"], ask: true, danger: true, menu: true},
 }
 
+// So long a second press counts as the other half of a double click.
+const TWICE_MS = 800
+
 const can = (name, campaign, allowed) => allowed.includes(name) && COMMANDS[name].in.includes(campaign.status) && (COMMANDS[name].when?.(campaign) ?? true)
 const zero = counts => ({total: 0, ...Object.fromEntries(STATES.map(([s]) => [s, 0])), replied: 0, ...counts})
 
@@ -39,11 +43,12 @@ function funnelOf(c, t) {
 const wordOf = (name, campaign) => (name === "start" && campaign.scheduled_at && new Date(campaign.scheduled_at) > new Date() ? "schedule" : name)
 
 function useCommands(campaign, busy) {
-  const {t, f, send} = useKit(), [asked, ask] = React.useState(null)
-  const run = name => (COMMANDS[name].ask ? ask(name) : send("command", {name}))
+  const {t, f, send} = useKit(), [asked, ask] = React.useState(null), last = React.useRef(0)
+  const tell = name => { last.current = Date.now(); send("command", {name}) }
+  const run = name => { if (Date.now() - last.current > TWICE_MS) COMMANDS[name].ask ? ask(name) : tell(name) }
   const word = asked && wordOf(asked, campaign)
   const question = asked && <Confirm title={t("confirm." + word)} text={t(`confirm.${word}.text`, {n: campaign.counts.failed, when: word === "schedule" ? f.instant(campaign.scheduled_at) : ""})} tone={COMMANDS[asked].danger ? "danger" : "normal"}
-    yes={asked === "cancel" ? t("confirm.cancel.yes") : t(word)} no={t("confirm.no")} onAnswer={yes => { ask(null); if (yes) send("command", {name: asked}) }}/>
+    yes={asked === "cancel" ? t("confirm.cancel.yes") : t(word)} no={t("confirm.no")} onAnswer={yes => { ask(null); if (yes) tell(asked) }}/>
   return {run, question, busy}
 }
 
@@ -70,11 +75,18 @@ function Progress({campaign, counts}) {
   return <section className="card big" aria-label={t("progress")}>
     <div className="line"><span className="pc num"><Count value={share} format={v => f.ratio(v, share > 0 && share < 1 ? 1 : 0)}/></span>
       <span className="of">{t("done", {done, total: reachable})}</span>
-      <span className="sp">{campaign.status === "running" && <b className="num"><Icon name="Zap" size={14}/>{t("speed", {n: f.decimal(Math.round((campaign.rate_per_second ?? 0) * 10) / 10)})}</b>}<span>{when(campaign, t, f)}</span></span></div>
+      <span className="sp">{campaign.status === "running" && campaign.rate_per_second > 0 && <b className="num"><Icon name="Zap" size={14}/>{t("speed", {n: f.decimal(Math.round((campaign.rate_per_second ?? 0) * 10) / 10)})}</b>}<span>{when(campaign, t, f)}</span></span></div>
     <Track share={share} tone={BAR_TONES[campaign.status] ?? "neutral"} label={t("progress")}/>
   </section>
 }
 
+/** What there is to say of a campaign before it began: figures would all be nought. */
+function Unbegun({campaign}) {
+  const {t, f} = useKit(), reason = campaign.pause_reason?.text
+  return <section className="card still" aria-label={t("progress")}><Icon name={STILL[campaign.status] ?? "Clock"} size={17}/><div><b>{when(campaign, t, f)}</b>{reason && <p>{reason}</p>}</div></section>
+}
+
+const STILL = {draft: "Pencil", scheduled: "CalendarClock", cancelled: "Ban"}
 const HEADLINES = [["total", "Users"], ["delivered", "CheckCheck"], ["read", "Eye"], ["replied", "MessageCircle"], ["failed", "AlertCircle"]]
 
 function Headlines({counts, funnel}) {
@@ -93,28 +105,38 @@ function Reasons({items, title, blank, onPick}) {
   })}</ul>}</section>
 }
 
+function BackLink({back}) {
+  const {t} = useKit()
+  return <Link className="back" path={back}><Icon name="ArrowLeft" size={14}/>{t("back")}</Link>
+}
+
 function Head({campaign, back, allowed, commands}) {
   const {t, f} = useKit()
   useNow()
   const about = [campaign.template_name, campaign.channel_name, campaign.started_at ? t("started", {when: f.instant(campaign.started_at)}) : campaign.created_at && t("created", {when: f.instant(campaign.created_at)})].filter(Boolean)
-  return <div className="top"><div className="tt"><Link className="back" path={back}><Icon name="ArrowLeft" size={14}/>{t("back")}</Link>
+  return <div className="top"><div className="tt"><BackLink back={back}/>
     <h2>{campaign.name}<span role="status"><Badge tone={TONES[campaign.status]} live={["running", "pausing"].includes(campaign.status)}>{t("status." + campaign.status)}</Badge></span></h2><p>{about.join(" · ")}</p></div>
     <Buttons campaign={campaign} allowed={allowed} commands={commands}/></div>
 }
 
 function Loaded({campaign, failures, exclusions, back, allowed, busy}) {
-  const {t, send} = useKit(), counts = zero(campaign.counts), funnel = funnelOf(counts, t), commands = useCommands({...campaign, counts}, busy)
-  const parts = STATES.map(([key, tone]) => ({key, tone, value: counts[key], label: t("count." + key), text: key === "unknown" ? t("count.unknown.text") : undefined}))
+  const {t} = useKit(), counts = zero(campaign.counts), funnel = funnelOf(counts, t), commands = useCommands({...campaign, counts}, busy)
+  const parts = STATES.map(([key, tone]) => ({key, tone, value: counts[key], label: t("count." + key), text: HINTED.has(key) ? t(`count.${key}.text`) : undefined}))
   return <div className="k cl" data-status={campaign.status}>
     <Head {...{campaign: {...campaign, counts}, back, allowed, commands}}/>
-    <Progress campaign={campaign} counts={counts}/>
+    {campaign.started_at ? <Figures {...{campaign, counts, funnel, parts, failures, exclusions}}/> : <Unbegun campaign={campaign}/>}
+    {commands.question}
+  </div>
+}
+
+function Figures({campaign, counts, funnel, parts, failures, exclusions}) {
+  const {t, send} = useKit()
+  return <><Progress campaign={campaign} counts={counts}/>
     <Headlines counts={counts} funnel={funnel}/>
     <div className="two"><section className="card"><h3>{t("states")}</h3><StackedBar parts={parts} onPick={state => send("state", {state})}/></section>
       <section className="card"><h3>{t("funnel")}</h3><FunnelBars steps={funnel} label={t("funnel")}/></section></div>
     <div className="two">{failures && <Reasons items={failures} title={t("failures")} onPick={code => send("reason", {code})} blank={<Blank icon="ShieldCheck" title={t("failures.none")} text={t("failures.none.text")}/>}/>}
-      {exclusions?.length > 0 && <Reasons items={exclusions} title={t("exclusions")}/>}</div>
-    {commands.question}
-  </div>
+      {exclusions?.length > 0 && <Reasons items={exclusions} title={t("exclusions")}/>}</div></>
 }
 
 function Waits() {
@@ -137,7 +159,7 @@ function CampaignLive({model}) {
     exclusions: m => setExclusions(m.items),
     wait: () => { shown.current = null; setFailures(null); setExclusions(null) },
   })
-  if (error) return <div className="k"><Failure error={error} retryLabel={t("retry_load")}/></div>
+  if (error) return <div className="k"><BackLink back={back}/><Failure error={error} retryLabel={t("retry_load")}/></div>
   if (data === null) return <Waits/>
   return <Loaded campaign={data} {...{failures, exclusions, back, allowed, busy}}/>
 }

@@ -1,0 +1,79 @@
+"""What is done with campaigns from their page and from their row, and what they show before they begin."""
+
+import asyncio
+
+from console.views.campaign_live import CampaignPage
+from console.views.campaigns import CampaignList, campaign_cells
+from tests.console.console_fake_data import Store
+from tests.console.console_setup import Ear, asked_paths, confirming, enter, make_tab, pause, play, say
+
+
+def test_a_campaign_that_has_not_begun_shows_what_it_would_send_instead_of_figures() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    summary, preview = Ear(view.plan.summary), Ear(view.plan.preview)
+
+    enter(view, campaign_id=store.campaigns[3]["id"])
+    planned = set(view.page.hidden)
+    enter(view, campaign_id=store.campaigns[0]["id"])
+
+    rows = {row["key"]: row["value"] for row in summary.of("rows")[0]["rows"]}
+    assert (rows["audience"], rows["will_send"], rows["body.2"]) == ("Everyone", 4904, "“30%”")
+    assert preview.of("message")
+    assert (planned, set(view.page.hidden)) == ({"recipients"}, {"plan", "preview"})
+
+
+def test_a_command_pressed_twice_is_carried_out_once() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    running = store.campaigns[0]["id"]
+    enter(view, campaign_id=running)
+
+    async def story() -> None:
+        gate = store.gates[f"/v1/campaigns/{running}/pause"] = asyncio.Event()
+        say(view.live, "command", name="pause")
+        await pause()
+        say(view.live, "command", name="pause")
+        await pause()
+        gate.set()
+
+    play(story)
+
+    assert asked_paths(store) == [f"/v1/campaigns/{running}/pause"]
+
+
+def test_a_row_offers_what_fits_the_state_of_its_campaign() -> None:
+    table = CampaignList(make_tab()).table
+
+    def offered(status: str) -> list[str]:
+        fits = (a for a in table.row_actions if status in a.get("when", {"status": [status]})["status"])
+        return [str(action["key"]) for action in fits]
+
+    assert offered("draft") == ["edit", "duplicate", "delete"]
+    assert offered("running") == ["pause", "duplicate", "export", "cancel"]
+    assert offered("completed") == ["duplicate", "export"]
+
+
+def test_a_campaign_is_copied_from_its_row_and_deleted_once_confirmed() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    view.tab.shell.active = view.key
+    done, draft = store.campaigns[4], store.campaigns[3]
+
+    with confirming(view.tab, answer=True) as asked:
+        say(view.table, "action", key="delete", id=draft["id"])
+    say(view.table, "action", key="duplicate", id=done["id"])
+
+    copy = store.campaigns[0]
+    assert asked == ["Delete this campaign?"]
+    assert draft not in store.campaigns
+    assert (copy["name"], copy["template_id"]) == (f"Copy of {done['name']}", done["template_id"])
+    assert view.tab.shell.route == f"/campaigns/{copy['id']}/edit"
+
+
+def test_the_time_a_cancelled_campaign_was_to_start_at_is_no_date_of_its_own() -> None:
+    row = {"id": "1", "scheduled_at": "2027-01-01T00:00:00Z", "created_at": "2026-11-01T00:00:00Z"}
+
+    dates = [campaign_cells(row | {"status": status})["at"] for status in ("scheduled", "cancelled", "draft")]
+
+    assert dates == [row["scheduled_at"], row["created_at"], row["created_at"]]
