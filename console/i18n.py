@@ -6,10 +6,13 @@ first use. Gaps are named, `{name}`; a plural has its number in `{n}`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -61,6 +64,11 @@ class Words:
     def tag(self) -> str:
         """The language as browsers and HTTP want it: `pt-BR`."""
         return self.locale.replace("_", "-")
+
+    def instant(self, moment: datetime) -> str:
+        """A date with its time of day, in the reader's time zone."""
+        here = moment.astimezone(ZoneInfo(self.time_zone))
+        return f"{format_date(here, locale=self.locale)}, {format_time(here, 'short', locale=self.locale)}"
 
     def number(self, value: float) -> str:
         """A figure with the thousands parted."""

@@ -7,6 +7,7 @@ fails is told to the person in their words.
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -53,6 +54,11 @@ def start_in_panel(task: Task) -> None:
     pn.state.execute(task)
 
 
+def utc_now() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Tab:
     """Who sits at the screen, and the hands of the views: API, words, shell."""
@@ -70,6 +76,8 @@ class Tab:
     kept_sign_in: Callable[[], Awaitable[SignIn | None]] | None = None
     # The largest file taken for an import, in bytes.
     upload_limit: int = 256 * 1024 * 1024
+    # What time it is; tests have one of their own.
+    now: Callable[[], datetime] = utc_now
     # Scales every pause between fetches that facts ask for; tests wait for none.
     patience: float = 1.0
     may: frozenset[str] = field(init=False)

@@ -33,7 +33,14 @@ class Page(Component):
     Events: `action {key}` (a button of the heading or of a card), `tab {key}`.
     """
 
-    LABELS: ClassVar = {"back": N_("Back"), "sections": N_("Sections")}
+    LABELS: ClassVar = {
+        "back": N_("Back"),
+        "sections": N_("Sections"),
+        "unsaved": N_("Leave without saving?"),
+        "unsaved.text": N_("What you typed will be lost."),
+        "unsaved.leave": N_("Leave"),
+        "unsaved.stay": N_("Keep editing"),
+    }
 
     items = Children(doc="The contents, in order.")
     layout = param.List(
@@ -50,6 +57,7 @@ class Page(Component):
     tabs = param.List(default=[], doc="[{key, label, n?}] under the heading.")
     tab = param.String(default="", doc="Key of the chosen tab, both ways.")
     hidden = param.List(default=[], item_type=str, doc="Keys of the slots not shown now; they stay mounted.")
+    guard = param.Boolean(default=False, doc="Ask before leaving: something on the page is not saved.")
     narrow = param.Boolean(default=False, doc="Suits forms and settings: at most 760 px wide.")
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.client.answers import Campaign, Template
@@ -38,11 +39,25 @@ class CampaignDraft:
             is_scheduled=campaign.status == "scheduled",
         )
 
+    @property
+    def starts_at(self) -> datetime | None:
+        """When it is to start by itself, where a time was chosen that is one."""
+        try:
+            moment = datetime.fromisoformat(self.scheduled_at or "")
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
     def choose_template(self, template: Template | None) -> None:
         """Another template: values of gaps it does not have are forgotten."""
         self.template = template
         gaps = {variable.key for variable in template.variables} if template else set()
         self.variables = {key: value for key, value in self.variables.items() if key in gaps}
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether it has what the API asks of a draft."""
+        return self.is_done("message") and self.is_done("audience")
 
     @property
     def filled(self) -> dict[str, Any]:

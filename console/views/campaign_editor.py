@@ -1,6 +1,7 @@
 """Writing a campaign in steps: message, audience, variables, review."""
 
 from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 from panel.viewable import Viewable
 
@@ -26,6 +27,8 @@ SLOTS = {
     "variables": ("variables", "preview"),
     "review": ("summary", "timing", "preview"),
 }
+# A campaign in another state has begun.
+CHANGEABLE = ("draft", "scheduled")
 ALL_SLOTS = ("basics", "audience", "variables", "summary", "timing", "preview")
 
 
@@ -43,7 +46,7 @@ class CampaignEditor(View):
         self._count: AudienceCount | None = None
         self._wanted = ""
         self._seq = self._previews = 0
-        self._under_way = ""
+        self._under_way = self._just_saved = ""
         self.stepper = Stepper(reader)
         self.basics = CampaignBasics(self.tab)
         self.picker = AudiencePicker(reader)
@@ -57,7 +60,7 @@ class CampaignEditor(View):
             Slot(self.basics.notice, key="notice"),
             Slot(self.basics.form, key="basics", span=7, card=True),
             Slot(self.picker, key="audience", card=True),
-            Slot(self.mapper, key="variables", span=7, card=True, title=_("What fills the gaps")),
+            Slot(self.mapper, key="variables", span=7, card=True, title=_("What goes into the text")),
             Slot(self.review.summary, key="summary", span=7, card=True, title=_("Everything right?")),
             Slot(self.preview, key="preview", span=5, card=True, title=_("Preview of the message")),
             Slot(self.review.timing, key="timing", span=7, card=True),
@@ -80,14 +83,23 @@ class CampaignEditor(View):
         on(self.page, "action", self._act)
 
     async def enter(self, **parts: str) -> None:
-        """Opens a fresh draft, or the one the route names."""
+        """Opens a fresh draft, or the one the route names; one that was just saved under its name goes on."""
         self._wanted = wanted = parts.get("campaign_id", "")
-        draft = await self._load(wanted) if wanted else CampaignDraft()
+        saved, self._just_saved = self._just_saved, ""
+        if wanted and wanted == saved:
+            self._name_it()
+            return
+        draft = await self._load(wanted) if wanted else self._fresh()
         if wanted != self._wanted:  # another one may have been opened while we waited
+            return
+        if draft is None:
+            self.tab.shell.toast(self.words(N_("This campaign has begun, so it can't be changed.")))
+            self.lead(f"/campaigns/{wanted}")
             return
         self.draft = draft
         self._count, self._seq, self._under_way = None, 0, ""
-        self.page.title = draft.name or self.words(N_("New campaign"))
+        self.page.guard = False
+        self._name_it()
         await self.basics.open(draft)
         self.preview.sender = self.basics.sender
         self.review.open(draft)
@@ -100,6 +112,18 @@ class CampaignEditor(View):
     async def resync(self) -> None:
         """Keeps what was chosen."""
 
+    def _fresh(self) -> CampaignDraft:
+        """An empty draft, or one to the people of the import that the route names."""
+        asked = parse_qs(urlsplit(self.tab.shell.route).query).get("import", [])
+        return CampaignDraft(audience={"import_id": asked[0]} if asked else None)
+
+    def _name_it(self) -> None:
+        """Says which campaign is being written."""
+        new = N_("Edit campaign") if self.draft.id else N_("New campaign")
+        self.page.title = self.draft.name or self.words(new)
+        if self.on_screen:
+            self.tab.shell.title = self.words(new)
+
     def fail(self, sentence: str) -> None:
         """Says it in place of the first step."""
         self._step = "message"
@@ -109,8 +133,11 @@ class CampaignEditor(View):
     async def _retry(self, _: Message) -> None:
         await self.enter(**({"campaign_id": self._wanted} if self._wanted else {}))
 
-    async def _load(self, campaign_id: str) -> CampaignDraft:
+    async def _load(self, campaign_id: str) -> CampaignDraft | None:
+        """The draft of a campaign; None of one that has begun."""
         campaign = await self.tab.api.campaigns.get(campaign_id)
+        if campaign.status not in CHANGEABLE:
+            return None
         template = await self.tab.api.templates.get(campaign.template_id) if campaign.template_id else None
         return CampaignDraft.of(campaign, template)
 
@@ -118,6 +145,7 @@ class CampaignEditor(View):
         await self.basics.find_templates(self.draft, str(message.get("text") or ""))
 
     async def _basics_changed(self, message: Message) -> None:
+        self.page.guard = True
         await self.basics.take(self.draft, message)
         self.preview.sender = self.basics.sender
         if message.get("name") != "name":
@@ -131,7 +159,10 @@ class CampaignEditor(View):
 
         async def answer() -> None:
             self._seq = seq
-            self.draft.audience = audience if isinstance(audience, dict) else None
+            chosen = audience if isinstance(audience, dict) else None
+            if chosen != self.draft.audience:  # the count of the one it opened with changes nothing
+                self.page.guard = True
+            self.draft.audience = chosen
             self._draw_steps()
             if self.draft.audience:
                 count = await self.tab.api.campaigns.audience(self.draft.question)
@@ -144,11 +175,13 @@ class CampaignEditor(View):
     async def _variables_changed(self, message: Message) -> None:
         variables = message.get("variables")
         self.draft.variables = dict(variables) if isinstance(variables, dict) else {}
+        self.page.guard = True
         self._draw_steps()
         await self._show_preview()
 
     async def _timing_changed(self, message: Message) -> None:
         self.review.take_time(self.draft, message)
+        self.page.guard = True
         self._draw_steps()
 
     async def _show_preview(self) -> None:
@@ -179,6 +212,7 @@ class CampaignEditor(View):
             fields = [one.field for one in await self.tab.api.contacts.fields()]
             gaps = plain_all(self.draft.template.variables) if self.draft.template else []
             self.mapper.draw(gaps, values=self.draft.variables, fields=fields)
+            await self._show_preview()
         if self._step == "review":
             self._count = await self.tab.api.campaigns.audience(self.draft.question)
             self.review.draw(self.draft, self._count)
@@ -206,6 +240,8 @@ class CampaignEditor(View):
             buttons += self.review.buttons(self.draft, self._count)
         else:
             ready = self.draft.is_done(self._step)
+            if self.draft.can_be_kept and not self.draft.is_scheduled:
+                buttons.append(self.review.keep_button())
             buttons.append({"key": "next", "label": _("Continue"), "kind": "primary", "disabled": not ready})
         if not self._under_way:
             return buttons
@@ -237,6 +273,7 @@ class CampaignEditor(View):
         elif key == "test":
             await self._save(draft)
             self.test.open(draft.id)
+            self._stay()
         elif key == "start" and await self.review.is_sure(draft, self._count):
             await self._save(draft)
             await self.tab.api.campaigns.act(draft.id, "start")
@@ -248,3 +285,10 @@ class CampaignEditor(View):
             await campaigns.change(draft.id, draft.body)
         else:
             draft.id = (await campaigns.create(draft.body)).id
+        self.page.guard = False
+
+    def _stay(self) -> None:
+        """Names the draft that now exists in the address, so that a reload finds it; the step stays."""
+        if self.draft.id != self._wanted and self.on_screen:
+            self._just_saved = self.draft.id
+            self.tab.go(f"/campaigns/{self.draft.id}/edit")

@@ -56,6 +56,9 @@ class CampaignReview:
         values = values_of(message)
         self._later = draft.is_scheduled or values.get("when") == "later"
         draft.scheduled_at = str(values["at"]) if self._later and values.get("at") else None
+        self._mark_time(draft)
+
+    def _mark_time(self, draft: CampaignDraft) -> None:
         self.timing.show_errors({"at": self._tab.words(PASSED)} if self._has_passed(draft) else {})
 
     def _has_passed(self, draft: CampaignDraft) -> bool:
@@ -65,6 +68,8 @@ class CampaignReview:
     def draw(self, draft: CampaignDraft, count: AudienceCount) -> None:
         """Draws what was chosen, and whom it reaches."""
         self.summary.draw(summary_of(self._tab.words, draft, count))
+        if self._has_passed(draft):
+            self._mark_time(draft)
 
     def buttons(self, draft: CampaignDraft, count: AudienceCount | None) -> list[Button]:
         """What may be done now: one that is scheduled starts by itself, so it is only saved."""
@@ -93,7 +98,7 @@ class CampaignReview:
         """Asks once more before anything leaves; a time that passed while we waited is refused."""
         words = self._tab.words
         if self._has_passed(draft):
-            self.timing.show_errors({"at": words(PASSED)})
+            self._mark_time(draft)
             return False
         people = words.plural("{n} person", "{n} people", count.will_send if count else 0)
         title = words(N_("Schedule for {people}?")) if draft.scheduled_at else words(N_("Send to {people}?"))

@@ -14,7 +14,7 @@ from console.views.base import View
 from engine.client import Api, Fact, HeldTokens, Wire, read_as
 from engine.client.answers import Company, Me, Tokens, User
 from tests.console.console_fake_api import make_fake_api
-from tests.console.console_fake_data import COMPANIES, Store
+from tests.console.console_fake_data import COMPANIES, NOW, Store
 
 _PENDING: list[asyncio.Task[None]] = []
 
@@ -71,8 +71,9 @@ def make_tab(store: Store | None = None, *, role: str = "owner", locale: str = "
     words = Words(locale, company.time_zone)
     api = Api(Wire(http, HeldTokens(http, Tokens("access", "refresh", 600)), language=locale))
     return Tab(
-        api=api, me=me, words=words, shell=Shell(reader_of(words)), sign_in="s1", run=run_now, patience=0.0
-    )
+        api=api, me=me, words=words, shell=Shell(reader_of(words)), sign_in="s1", run=run_now, patience=0.0,
+        now=lambda: NOW,
+    )  # fmt: skip
 
 
 def enter(view: View, **parts: str) -> None:

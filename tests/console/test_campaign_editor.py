@@ -74,7 +74,7 @@ def test_a_field_that_does_not_fit_is_told_in_its_own_words() -> None:
     view = at_review(store, store.campaigns[2]["id"])
     shell = Ear(view.tab.shell)
 
-    say(view.review.timing, "change", values={"at": iso(NOW.replace(year=2020))})
+    view.draft.scheduled_at = iso(NOW.replace(year=2020))  # it passed while the person looked at it
     say(view.page, "action", key="save")
 
     assert shell.last("toast")["text"] == "Este horário já passou."
@@ -150,3 +150,76 @@ def test_a_button_pressed_twice_saves_one_draft() -> None:
     assert asked_paths(store).count("/v1/campaigns") == 1
     assert (seen[0]["save"]["busy"], seen[0]["start"]["disabled"]) == (True, True)
     assert buttons(view)["start"]["disabled"] is False
+
+
+def test_a_time_that_has_passed_is_refused_in_its_field() -> None:
+    store = Store()
+    view = at_review(store, store.campaigns[3]["id"])
+    timing = Ear(view.review.timing)
+
+    say(view.review.timing, "change", values={"when": "later", "at": "2020-01-01T13:00:00Z"})
+    refused = (timing.last("errors")["errors"], buttons(view)["start"]["disabled"])
+    say(view.review.timing, "change", values={"when": "later", "at": LATER})
+
+    assert refused == ({"at": "This time has passed. Choose a later one."}, True)
+    assert (timing.last("errors")["errors"], buttons(view)["start"]["disabled"]) == ({}, False)
+
+
+def test_the_question_before_scheduling_names_the_time() -> None:
+    store = Store()
+    view = at_review(store, store.campaigns[3]["id"])
+    said: list[str] = []
+
+    async def confirm(title: str, text: str = "", **_: object) -> bool:
+        said.append(text)
+        return False
+
+    view.tab.shell.confirm = confirm  # type: ignore[method-assign]
+    say(view.review.timing, "change", values={"when": "later", "at": LATER})
+    say(view.page, "action", key="start")
+
+    assert "Nov 30, 2026, 9:00" in said[0]
+
+
+def test_leaving_is_guarded_from_the_first_change_until_it_is_saved() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    enter(view, campaign_id=store.campaigns[3]["id"])
+    say(view.picker, "change", audience=store.campaigns[3]["audience"], seq=1)
+    guarded = [view.page.guard]
+
+    say(view.mapper, "change", variables={"body.1": "contact.phone", "body.2": {"text": "30%"}})
+    guarded.append(view.page.guard)
+    say(view.page, "action", key="save")
+    guarded.append(view.page.guard)
+
+    assert guarded == [False, True, False]
+
+
+def test_a_test_message_leaves_the_draft_under_an_address_of_its_own() -> None:
+    store = Store()
+    tab = make_tab(store)
+    view = CampaignEditor(tab)
+    enter(view)
+    values = {"name": "Natal", "channel_id": view.draft.channel_id, "template_id": store.templates[1]["id"]}
+    say(view.basics.form, "change", name="template_id", values=values)
+    say(view.picker, "change", audience={"all": True}, seq=1)
+    say(view.stepper, "step", key="review")
+
+    say(view.page, "action", key="test")
+    enter(view, campaign_id=view.draft.id)  # as the address that it was led to does
+
+    assert tab.shell.route == f"/campaigns/{view.draft.id}/edit"
+    assert (view.stepper.current, view.test.dialog.open) == ("review", True)
+    assert tab.shell.title == "Edit campaign"
+
+
+def test_a_campaign_that_has_begun_is_not_opened_for_a_change() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    shell = Ear(view.tab.shell)
+
+    enter(view, campaign_id=store.campaigns[4]["id"])
+
+    assert view.tab.shell.route == f"/campaigns/{store.campaigns[4]['id']}"
+    assert shell.last("toast")["text"] == "This campaign has begun, so it can't be changed."

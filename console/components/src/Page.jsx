@@ -1,4 +1,6 @@
+import * as React from "react"
 import {Button, Badge} from "./kit/parts.jsx"
+import {LeaveGuard} from "./kit/guard.jsx"
 import {Icon} from "./kit/icons.jsx"
 import {Link, component, useKit, useParam} from "./kit/wire.jsx"
 import css from "./Page.css"
@@ -33,8 +35,8 @@ function Tabs({model}) {
 }
 
 function Page({model}) {
-  const items = model.get_child("items"), layout = useParam(model, "layout"), hidden = useParam(model, "hidden"), narrow = useParam(model, "narrow")
-  return <div className={"k sheet" + (narrow ? " narrow" : "") + (layout.some(s => s.fill) ? " fills" : "")}>
+  const items = model.get_child("items"), layout = useParam(model, "layout"), hidden = useParam(model, "hidden"), narrow = useParam(model, "narrow"), guard = useParam(model, "guard"), box = React.useRef(null)
+  return <div ref={box} className={"k sheet" + (narrow ? " narrow" : "") + (layout.some(s => s.fill) ? " fills" : "")}>
     <Heading model={model}/><Tabs model={model}/>
     <div className="grid">{items.map((item, i) => {
       const s = layout[i] ?? {}
@@ -43,6 +45,7 @@ function Page({model}) {
         {(s.title || s.actions?.length > 0) && <div className="cap"><div><h3>{s.title}</h3>{s.text && <p>{s.text}</p>}</div><Actions actions={s.actions} small/></div>}
         <div className="in">{item}</div></section>
     })}</div>
+    <LeaveGuard active={guard} box={box}/>
   </div>
 }
 
