@@ -16,7 +16,8 @@ class MappingTable(Component):
     `targets`: [{value, label, hint?, once?: bool}], e.g. name, phone, tags, skip; `once` = at most one column.
     A choice "New field…" asks for a name and gives `field.<name>`. `fields` are custom fields known already.
 
-    Event: `change {mapping: {column: target}, problems: [text]}` whenever the user changes one.
+    Events: `change {mapping: {column: target}, problems: [text]}` whenever the user changes one; `back {}` and
+    `next {}`, the buttons below, of which the second rests while there are problems.
     """
 
     LABELS: ClassVar = {
@@ -28,7 +29,6 @@ class MappingTable(Component):
         "new_field": N_("New field…"),
         "field_name": N_("Name of the field"),
         "twice": N_("{target} is chosen for more than one column"),
-        "guessed": N_("Suggested"),
         "empty_samples": N_("no examples"),
         "rows.one": N_("{n} row looked at"),
         "rows.other": N_("{n} rows looked at"),
@@ -36,6 +36,8 @@ class MappingTable(Component):
         "columns.other": N_("{n} columns"),
         "mapped.one": N_("{n} will be imported"),
         "mapped.other": N_("{n} will be imported"),
+        "back": N_("Back"),
+        "next": N_("Continue"),
         "failed": N_("The file could not be read"),
         "retry": N_("Try again"),
         "loading": N_("Loading"),

@@ -12,9 +12,11 @@ from console.views.base import View
 from engine.client import read_as
 from engine.client.answers import ImportPreview, Reason
 
-STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("These people")))
+STEPS = (("file", N_("File")), ("columns", N_("Columns")), ("people", N_("Tags and consent")))
 # The API looks at this much of the file to guess its columns.
 FIRST_BYTES = 1024 * 1024
+# Says the same as the table of columns, which asks for the phone until one is chosen.
+SAID_BY_COLUMNS = "no_phone_column"
 # Its directory stands at the end, so a part of it says nothing.
 WHOLE = ".xlsx"
 FILE = "file"
@@ -72,10 +74,11 @@ class ImportWizard(View):
         on(self.file, "uploaded", self._sent)
         on(self.file, "upload_failed", self._not_sent)
         on(self.mapping, "change", self._mapped)
+        on(self.mapping, "next", self._next)
+        on(self.mapping, "back", self._to_file)
         on(self.people, "submit", self._start)
         on(self.people, "cancel", self._back)
         on(self.stepper, "step", self._choose_step)
-        on(self.page, "action", self._next)
         self._go("file")
         return self.page
 
@@ -93,6 +96,7 @@ class ImportWizard(View):
     async def enter(self, **parts: str) -> None:
         """Starts over with a fresh form."""
         self._mapping, self._problems = {}, []
+        self.notice.title = ""
         self.file.draw({})
         self.people.draw({})
         self._go("file")
@@ -112,13 +116,15 @@ class ImportWizard(View):
         ]
 
     def _go(self, step: str) -> None:
-        _ = self.words
         self._step = step
         self.stepper.param.update(steps=self._steps(), current=step)
+        self._show(step)
+
+    def _show(self, step: str) -> None:
+        """Shows one step's card; what there is to say of the file stands over its columns alone."""
         hidden = [key for key, _label in STEPS if key != step]
-        self.page.hidden = hidden if self.notice.title else [*hidden, "notice"]
-        forward = {"key": "next", "label": _("Continue"), "kind": "primary", "disabled": not self._ready()}
-        self.page.actions = [forward] if step == "columns" else []
+        told = self.notice.title and step == "columns"
+        self.page.hidden = hidden if told else [*hidden, "notice"]
 
     def _ready(self) -> bool:
         return "phone" in self._mapping.values() and not self._problems
@@ -129,6 +135,9 @@ class ImportWizard(View):
             await self._started(answer)
             return
         preview = read_as(ImportPreview, answer)
+        if not preview.columns or not preview.rows_sampled:
+            self._refuse(preview)
+            return
         self._mapping = {column.name: column.guess for column in preview.columns}
         self._problems = []
         columns = [
@@ -139,8 +148,19 @@ class ImportWizard(View):
         self._remark(preview)
         self._go("columns")
 
+    def _refuse(self, preview: ImportPreview) -> None:
+        """Says at the file why there is nothing in it to import."""
+        told = " ".join(one.text if isinstance(one, Reason) else str(one) for one in preview.problems)
+        nothing = N_("There is nobody in this file that we can read. Choose another one.")
+        self._go("file")
+        self.file.show_errors({FILE: told or self.words(nothing)})
+
     def _remark(self, preview: ImportPreview) -> None:
-        told = [one.text if isinstance(one, Reason) else str(one) for one in preview.problems]
+        told = [
+            one.text if isinstance(one, Reason) else str(one)
+            for one in preview.problems
+            if not (isinstance(one, Reason) and one.code == SAID_BY_COLUMNS)
+        ]
         self.notice.param.update(
             tone="warning",
             title=self.words(N_("Please look at this file")) if told else "",
@@ -164,9 +184,12 @@ class ImportWizard(View):
         self._problems = [str(one) for one in problems] if isinstance(problems, list) else []
         self._go("columns")
 
-    async def _next(self, message: Message) -> None:
-        if message.get("key") == "next" and self._ready():
+    async def _next(self, _: Message) -> None:
+        if self._ready():
             self._go("people")
+
+    async def _to_file(self, _: Message) -> None:
+        self._go("file")
 
     async def _back(self, _: Message) -> None:
         self._go("columns")
@@ -179,7 +202,7 @@ class ImportWizard(View):
 
     async def _start(self, message: Message) -> None:
         values = message.get("values")
-        self.page.hidden = [key for key, _label in STEPS if key != "file"]  # its progress shows there
+        self._show("file")  # its progress shows there
         self.file.send_file(FILE, "/files/imports", self._parts(values if isinstance(values, dict) else {}))
 
     def _parts(self, values: Mapping[str, Any]) -> dict[str, str]:

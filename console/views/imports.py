@@ -187,8 +187,9 @@ class ImportPage(View):
             title=row.get("filename") or _("Imported file"), status={"label": _(label), "tone": _tone}
         )
         share = 1.0 if done else row.get("progress")
+        waits = not share and row.get("status") in {"queued", "running"}
         self.progress.draw(
-            share if row.get("status") != "queued" else None,
+            None if waits else share,  # as long as nothing was read, it only moves
             label=_(label),
             detail=_.plural("{n} row read", "{n} rows read", int(row.get("total") or 0)),
             tone={"completed": "success", "failed": "danger"}.get(str(row.get("status")), "accent"),
@@ -230,18 +231,25 @@ class ImportPage(View):
                 actions=[download, again] if rejected else [again],
             )
         elif row.get("status") == "completed" and rejected:
-            download = {"key": "rejects", "label": _("Download these rows")}
+            download = {"key": "rejects", "label": _("Download these rows"), "icon": "Download"}
             self.notice.param.update(
                 tone="warning",
                 title=_.plural("{n} row was not taken", "{n} rows were not taken", rejected),
                 text=_("Download them with the reason beside each, mend them, and import that file again."),
-                actions=[download],
+                actions=[download, *self._next_steps(row)],
             )
         elif row.get("status") == "completed":
-            seen = {"key": "seen", "label": _("See contacts"), "path": "/contacts"}
-            start = {"key": "campaign", "label": _("New campaign"), "path": "/campaigns/new"}
             self.notice.param.update(
-                tone="success", title=_("All rows are in"), text="", actions=[seen, start]
+                tone="success", title=_("All rows are in"), text="", actions=self._next_steps(row)
             )
         shown = row.get("status") in {"failed", "completed"}
         self.page.hidden = [] if shown else ["notice"]
+
+    def _next_steps(self, row: Row) -> list[dict[str, object]]:
+        """What one wants of people who are in: to see them, and to write to them."""
+        _ = self.words
+        steps: list[dict[str, object]] = [{"key": "seen", "label": _("See contacts"), "path": "/contacts"}]
+        if self.tab.can("campaigns.write") and (row.get("created") or row.get("updated")):
+            path = f"/campaigns/new?import={self._id}"
+            steps.append({"key": "campaign", "label": _("Write to these people"), "path": path})
+        return steps

@@ -138,7 +138,7 @@ def test_pausing_asks_the_api_and_draws_what_came_of_it() -> None:
     assert view.live.busy_command == ""
 
 
-def test_a_refused_verb_is_said_in_the_words_of_the_api_and_the_screen_fetched_again() -> None:
+def test_a_verb_that_comes_too_late_is_told_with_how_the_campaign_stands_and_it_is_fetched_again() -> None:
     store = Store()
     view = CampaignPage(make_tab(store))
     shell, ear = Ear(view.tab.shell), Ear(view.live)
@@ -147,7 +147,8 @@ def test_a_refused_verb_is_said_in_the_words_of_the_api_and_the_screen_fetched_a
     say(view.live, "command", name="pause")
 
     assert shell.last("toast") | {"action": None} == {
-        "type": "toast", "text": "A campanha não está enviando.", "kind": "error", "action": None,
+        "type": "toast", "text": "That is not possible any more. The campaign now stands at: Draft",
+        "kind": "info", "action": None,
     }  # fmt: skip
     assert len(ear.of("campaign")) == 2
 
@@ -223,7 +224,7 @@ def test_a_file_becomes_columns_then_an_import_with_what_the_people_agreed_to() 
     }  # fmt: skip
 
     say(view.file, "uploaded", name="file", answer=preview)
-    say(view.page, "action", key="next")
+    say(view.mapping, "next")
     say(view.people, "submit", values={"tags": ["feira"], "consent": True, "source": "estande"})
 
     assert mapping.last("columns")["columns"][0]["name"] == "Fone"
@@ -236,12 +237,61 @@ def test_a_file_becomes_columns_then_an_import_with_what_the_people_agreed_to() 
 def test_without_a_column_for_the_phone_there_is_no_going_on() -> None:
     view = ImportWizard(make_tab())
     enter(view)
-    say(view.file, "uploaded", name="file", answer={"columns": [{"name": "Obs", "guess": "skip"}]})
+    columns = [{"name": "Obs", "guess": "skip"}]
+    lacking = [{"code": "no_phone_column", "text": "Nenhuma coluna tem telefones."}]
+    answer = {"columns": columns, "rows_sampled": 1, "problems": lacking}
+    say(view.file, "uploaded", name="file", answer=answer)
 
-    say(view.page, "action", key="next")
+    say(view.mapping, "next")
 
     assert view.stepper.current == "columns"
-    assert view.page.actions[0]["disabled"] is True
+    assert "notice" in view.page.hidden  # the table of columns asks for the phone itself
+
+
+@pytest.mark.parametrize("columns", [[], [{"name": "Nome", "guess": "name"}]], ids=["nothing", "heading"])
+def test_a_file_with_nobody_in_it_is_refused_where_it_was_chosen(columns: list[dict[str, str]]) -> None:
+    view = ImportWizard(make_tab())
+    file = Ear(view.file)
+    enter(view)
+
+    problems = [{"code": "empty_file", "text": "O arquivo está vazio."}]
+    answer = {"columns": columns, "rows_sampled": 0, "problems": problems}
+    say(view.file, "uploaded", name="file", answer=answer)
+
+    assert view.stepper.current == "file"
+    assert file.last("errors")["errors"] == {"file": "O arquivo está vazio."}
+
+
+def test_what_there_is_to_say_of_a_file_stands_over_its_columns_alone() -> None:
+    view = ImportWizard(make_tab())
+    enter(view)
+    columns = [{"name": "Fone", "guess": "phone"}]
+    say(view.file, "uploaded", name="file", answer={"columns": columns, "rows_sampled": 3, "problems": ["?"]})
+    shown = ["notice" not in view.page.hidden]
+
+    say(view.mapping, "next")
+    shown.append("notice" not in view.page.hidden)
+    say(view.people, "submit", values={})
+    shown.append("notice" not in view.page.hidden)
+    say(view.stepper, "step", key="file")
+    shown.append("notice" not in view.page.hidden)
+
+    assert shown == [True, False, False, False]
+
+
+def test_who_came_with_an_import_can_be_written_to_at_once() -> None:
+    store = Store()
+    page = ImportPage(make_tab(store))
+    done = store.imports[0]
+    enter(page, import_id=done["id"])
+    offered = {str(one["key"]): one.get("path") for one in page.notice.actions}
+
+    editor = CampaignEditor(page.tab)
+    page.tab.shell.route = str(offered["campaign"])
+    enter(editor)
+
+    assert offered["seen"] == "/contacts"
+    assert editor.draft.audience == {"import_id": done["id"]}
 
 
 def test_a_running_import_moves_and_offers_its_rejected_rows_when_done() -> None:

@@ -1,6 +1,6 @@
 import * as React from "react"
 import {Icon} from "./kit/icons.jsx"
-import {Failure, Skeleton, Waiting} from "./kit/parts.jsx"
+import {Button, Failure, Skeleton, Waiting} from "./kit/parts.jsx"
 import {Select} from "./kit/select.jsx"
 import {component, useData, useKit, useParam} from "./kit/wire.jsx"
 import select from "./kit/select.css"
@@ -38,9 +38,10 @@ function MappingTable({model}) {
     {problems.length > 0 && <ul className="pr" role="alert">{problems.map(p => <li key={p}><Icon name="AlertTriangle" size={14}/>{p}</li>)}</ul>}
     <div className="tb" role="table"><div className="hd" role="row"><span role="columnheader">{t("column")}</span><span role="columnheader">{t("samples")}</span><span role="columnheader">{t("target")}</span></div>
       {data.columns.map((c, i) => <div key={c.name + i} role="row" className={"rw" + (mapping[c.name] === SKIP ? " off" : "")} data-column={c.name}>
-        <div role="cell" className="nm"><b>{c.name}</b>{c.problem && <small className="bad">{c.problem}</small>}{!c.problem && c.guess && c.guess !== SKIP && mapping[c.name] === c.guess && <small><Icon name="Sparkles" size={11}/>{t("guessed")}</small>}</div>
-        <div role="cell" className="sm">{c.samples?.filter(Boolean).length ? c.samples.filter(Boolean).slice(0, 3).map((s, j) => <span key={j} className="tag" title={s}>{s}</span>) : <span className="mut">{t("empty_samples")}</span>}</div>
-        <div role="cell"><Target column={c} value={mapping[c.name] ?? SKIP} targets={targets} fields={fields} onChange={v => setMapping(m => ({...m, [c.name]: v}))}/></div></div>)}</div></div>
+        <div role="cell" className="nm"><b>{c.name}</b>{c.problem && <small className="bad">{c.problem}</small>}</div>
+        <div role="cell" className="sm">{c.samples?.filter(Boolean).length ? [...new Set(c.samples.filter(Boolean))].slice(0, 3).map((s, j) => <span key={j} className="tag" title={s}>{s}</span>) : <span className="mut">{t("empty_samples")}</span>}</div>
+        <div role="cell"><Target column={c} value={mapping[c.name] ?? SKIP} targets={targets} fields={fields} onChange={v => setMapping(m => ({...m, [c.name]: v}))}/></div></div>)}</div>
+    <div className="foot"><Button label={t("back")} onClick={() => send("back")}/><Button kind="primary" label={t("next")} disabled={problems.length > 0} onClick={() => send("next")}/></div></div>
 }
 
 export const render = component(MappingTable, select + css)

@@ -131,5 +131,5 @@ export function Track({share, tone, label}) {
   const known = share !== null && share !== undefined
   const percent = known ? Math.max(0, Math.min(100, share * 100)) : undefined
   return <div className={"track" + (known ? "" : " moving")} data-tone={tone} role="progressbar" aria-label={label}
-    aria-valuenow={known ? Math.round(percent) : undefined} aria-valuemin={0} aria-valuemax={100}><i style={known ? {width: percent + "%"} : undefined}/></div>
+    aria-valuenow={known ? Math.round(percent) : undefined} aria-valuemin={0} aria-valuemax={100}><i key={known ? "known" : "moving"} style={known ? {width: percent + "%"} : undefined}/></div>
 }

@@ -61,12 +61,12 @@ export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   const stop = () => { request.current?.abort(); set({}) }
   const clear = () => { set({}); onChange(null) }
   const {file, share, error} = state, done = state.done || (value && !file)
-  return <div className={"drop" + (over ? " over" : "") + (error ? " bad" : "")} aria-invalid={invalid || undefined}
+  return <div className={"drop" + (over ? " over" : "") + (error || invalid ? " bad" : "")} aria-invalid={invalid || undefined}
     onDragOver={e => { e.preventDefault(); setOver(true) }} onDragLeave={e => { if (!e.currentTarget.contains(e.relatedTarget)) setOver(false) }} onDrop={e => { e.preventDefault(); setOver(false); start(e.dataTransfer.files[0]) }}>
     <input ref={input} id={id} type="file" className="sr" accept={accept} aria-describedby={describedBy} onChange={e => { start(e.target.files[0]); e.target.value = "" }}/>
     {!file && !done && <label htmlFor={id}><span className="disc"><Icon name="Upload" size={19}/></span><b>{t(over ? "drop.active" : "drop")}</b>
       <small>{[field.upload.hint ?? accept?.replaceAll(",", ", "), limit && t("drop.limit", {size: f.bytes(limit)})].filter(Boolean).join(" · ")}</small></label>}
-    {(file || done) && <div className="file"><Icon name={error ? "AlertCircle" : done ? "CheckCircle2" : "FileSpreadsheet"} size={20}/>
+    {(file || done) && <div className="file"><Icon name={error || invalid ? "AlertCircle" : done ? "CheckCircle2" : "FileSpreadsheet"} size={20}/>
       <div className="grow" role="status"><b>{file?.name ?? value?.filename ?? ""}</b>
         {error ? !invalid && <small className="err">{error}</small> : done ? <small>{file ? f.bytes(file.size) : ""}</small>
           : <><small className="num">{t("uploading", {name: "", share: f.share(share)}).trim()}</small><Track share={share} tone="accent" label={file.name}/></>}</div>
