@@ -24,7 +24,7 @@ from console.theme import bokeh_theme
 from console.views import NOT_FOUND, find_view
 from console.views.base import View
 from console.wiring import Console
-from engine.client import Fact, FactKind
+from engine.client import Fact, FactKind, RefusedError
 
 log = logging.getLogger("console.app")
 
@@ -43,6 +43,8 @@ ACTIONS = (
 )
 
 
+# What the API answers where an address names nothing, or nothing that could ever be.
+NOTHING_THERE = (404, 422)
 # Of each kind, in the palette.
 HITS = 5
 # So long a change of company takes between the API and the console, at most.
@@ -59,7 +61,9 @@ class Screens:
 
     def show(self, route: str) -> None:
         """Brings the view of a route on screen."""
-        kind, parts = find_view(route)
+        self._bring(*find_view(route), route)
+
+    def _bring(self, kind: type[View], parts: Mapping[str, str], route: str) -> None:
         shell, words = self._tab.shell, self._tab.words
         view = self._views.get(kind.key)
         fresh = view is None
@@ -74,11 +78,21 @@ class Screens:
         else:
             shell.param.update(active=kind.key, title=words(kind.title))
         self._active = view
-        enter = partial(self._tab.start, partial(view.enter, **parts), failed=view.fail)
+        enter = partial(self._tab.start, partial(self._enter, view, route, parts), failed=view.fail)
         if fresh:
             in_document(enter)  # its models must be with the browser before anything changes them
         else:
             enter()
+
+    async def _enter(self, view: View, route: str, parts: Mapping[str, str]) -> None:
+        """Has the view show what the route names; where that is nothing, says so and leads back."""
+        try:
+            await view.enter(**parts)
+        except RefusedError as error:
+            if not parts or error.status not in NOTHING_THERE:
+                raise
+            if self._active is view and self._tab.shell.route == route:
+                self._bring(NOT_FOUND, {}, route)
 
     def take(self, facts: Sequence[Fact]) -> None:
         """Gives the view on screen the facts it wants; the others fetch afresh when they are entered."""

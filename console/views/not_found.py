@@ -18,10 +18,22 @@ class NotFound(View):
     def build(self) -> Viewable:
         """The message."""
         _ = self.words
-        return EmptyState(
+        self.message = EmptyState(
             self.tab.reader,
             icon="Search",
             title=_("This page does not exist"),
             text=_("The address may be mistyped, or what was here is gone."),
-            actions=[{"key": "home", "label": _("Go to the overview"), "path": "/", "kind": "primary"}],
         )
+        return self.message
+
+    async def enter(self, **parts: str) -> None:
+        """Leads back to the list that the address belongs to, or home."""
+        _, place = self.words, self.tab.shell.route.split("?")[0].split("/")[1]
+        home = (_("Go to the overview"), "/")
+        label, path = {
+            "campaigns": (_("See campaigns"), "/campaigns"),
+            "contacts": (_("See contacts"), "/contacts"),
+            "templates": (_("See templates"), "/templates"),
+            "connections": (_("See connections"), "/connections"),
+        }.get(place, home)
+        self.message.actions = [{"key": "back", "label": label, "path": path, "kind": "primary"}]

@@ -394,6 +394,8 @@ def make_fake_api(store: Store | None = None) -> FastAPI:
             return JSONResponse(ProblemError(401, "unauthorized", "Entre de novo.").body, 401)
         if held.is_away:
             return JSONResponse(ProblemError(503, "away", "Volte logo.").body, 503)
+        if status := held.refused.get(request.url.path):
+            return JSONResponse(ProblemError(status, "nothing", "Não há nada aqui.").body, status)
         if gate := held.gates.get(request.url.path):
             await gate.wait()
         return await call_next(request)

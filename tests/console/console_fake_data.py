@@ -105,6 +105,7 @@ class Store:
         # Answers to a path wait for its event; all fail while the stand-in is away.
         self.gates: dict[str, asyncio.Event] = {}
         self.is_away = False
+        self.refused: dict[str, int] = {}  # paths that name nothing, with the status that says so
         self.tries = itertools.count(1)
         self.tokens: dict[str, tuple[str, str]] = {}
         self.refresh: dict[str, tuple[str, str]] = {}

@@ -35,7 +35,11 @@ function useTheme(model) {
   return [dark, setDark]
 }
 
+// One's own sign-out ends the session, which the server then tells this tab too: what it says comes too late.
+let leaving = false
+
 function signOut(path) {
+  leaving = true
   const form = document.createElement("form")
   form.method = "post"
   form.action = path
@@ -115,9 +119,12 @@ function Views({model, active}) {
     {!keys.includes(active) && <ViewSkeleton/>}</>
 }
 
-function useQuestions() {
+/** Questions of the screen, one after the other; who goes elsewhere leaves them behind unanswered. */
+function useQuestions(route) {
   const {send} = useKit(), [asked, set] = React.useState([])
   useMessages({confirm: m => set(old => [...old, m])})
+  const path = route.split("?")[0]
+  React.useEffect(() => { for (const one of asked) send("confirmed", {id: one.id, ok: false}); set([]) }, [path])
   const answer = ok => { send("confirmed", {id: asked[0].id, ok}); set(old => old.slice(1)) }
   return [asked[0], answer]
 }
@@ -132,9 +139,9 @@ function Shell({model}) {
   const [small, setSmall] = React.useState(() => localStorage.getItem("console.sidebar") === "small")
   const [palette, setPalette] = React.useState(false), [more, setMore] = React.useState(false), [badges, setBadges] = React.useState({})
   const isPhone = useMedia(phone), main = React.useRef(null)
-  const state = useConnection(prefix), [question, answer] = useQuestions()
+  const state = useConnection(prefix), [question, answer] = useQuestions(route)
   useRoutes(prefix, route, setRoute)
-  useMessages({badges: m => setBadges(m.badges), reload: m => (m.path ? location.assign(m.path) : location.reload()), download: m => download(m.path)})
+  useMessages({badges: m => setBadges(m.badges), reload: m => { if (!leaving) m.path ? location.assign(m.path) : location.reload() }, download: m => download(m.path)})
   React.useEffect(() => { document.getElementById("boot")?.remove() }, [])
   React.useEffect(() => { document.title = title ? `${title} · ${product}` : product }, [title, product])
   React.useEffect(() => {
