@@ -7,6 +7,7 @@ import param
 from panel.viewable import Children, Viewable
 
 from console.components.base import Component, Reader
+from console.components.words import LEAVING
 from console.i18n import N_
 
 
@@ -36,10 +37,7 @@ class Page(Component):
     LABELS: ClassVar = {
         "back": N_("Back"),
         "sections": N_("Sections"),
-        "unsaved": N_("Leave without saving?"),
-        "unsaved.text": N_("What you typed will be lost."),
-        "unsaved.leave": N_("Leave"),
-        "unsaved.stay": N_("Keep editing"),
+        **LEAVING,
     }
 
     items = Children(doc="The contents, in order.")

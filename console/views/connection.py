@@ -141,7 +141,7 @@ class ConnectionPage(View):
              "tone": "violet" if row.get("environment") == "sandbox" else "accent"},
             {"key": "rate", "label": _("Messages per second"), "value": row.get("rate_per_second"), "kind": "number"},
             {"key": "sent", "label": _("Last sent"), "value": row.get("last_sent_at"), "kind": "ago"},
-            {"key": "created", "label": _("Connected"), "value": row.get("created_at"), "kind": "date"},
+            {"key": "created", "label": _("Connected on"), "value": row.get("created_at"), "kind": "date"},
         ]  # fmt: skip
 
     async def _act(self, message: Message) -> None:

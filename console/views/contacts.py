@@ -122,7 +122,16 @@ class Contacts(View):
         self.person.fields = [one.field for one in await self.tab.api.contacts.fields()]
         chips = [{"value": one.tag, "label": one.tag, "n": one.contacts} for one in tags[:TAG_CHIPS]]
         self.table.filters = (
-            [{"key": "tag", "label": self.words(N_("Tags")), "options": chips}] if chips else []
+            [
+                {
+                    "key": "tag",
+                    "label": self.words(N_("Tags")),
+                    "all": self.words(N_("All contacts")),
+                    "options": chips,
+                }
+            ]
+            if chips
+            else []
         )
 
     async def _answer(self, query: Query) -> None:

@@ -87,7 +87,7 @@ class TemplateList(View):
                 {"key": "created", "label": _("Created"), "kind": "ago"},
             ],
             filters=[
-                {"key": "status", "label": _("Status"),
+                {"key": "status", "label": _("Status"), "all": _("All templates"),
                  "options": [{"value": state, "label": _(STATUSES[state][0])} for state in FILTERED]}
             ],
             search_label=_("Search templates"),

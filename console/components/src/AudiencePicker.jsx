@@ -1,5 +1,6 @@
 import * as React from "react"
 import {Icon} from "./kit/icons.jsx"
+import {rich} from "./kit/bubble.jsx"
 import {Blank, Count, Failure, Skeleton, Waiting} from "./kit/parts.jsx"
 import {Select, TagInput} from "./kit/select.jsx"
 import {component, useData, useDebounced, useKey, useKit, useMessages} from "./kit/wire.jsx"
@@ -18,6 +19,9 @@ function Choice({kind, icon, on, onPick, group, n}) {
     <span className="grow"><b>{t(kind)}</b><small>{t(kind + ".text")}</small></span>{n != null && <span className="mut num">{t("contacts", {n})}</span>}</label>
 }
 
+/** The text a person would get, once nothing is missing in it: gaps are filled in a later step. */
+const told = sample => { const text = sample.preview?.body ?? sample.preview; return typeof text === "string" && !text.includes("{{") ? text : "" }
+
 function Waterfall({count, busy}) {
   const {t, f} = useKit(), {matched, will_send: reached, excluded = [], samples = []} = count, left = excluded.reduce((sum, e) => sum + e.n, 0)
   const bar = n => ({width: (matched ? (n / matched) * 100 : 0) + "%"})
@@ -28,7 +32,7 @@ function Waterfall({count, busy}) {
       {excluded.map(e => <li key={e.reason} className="out" data-reason={e.reason}><span>{e.text}</span><b className="num">−{f.count(e.n)}</b><i style={bar(e.n)}/></li>)}
       <li className="end"><span>{t("will_send")}</span><b className="num">{f.count(reached)}</b><i className="ok" style={bar(reached)}/></li></ul>
     {left > 0 && <p className="mut">{t("excluded")}: <span className="num">{f.count(left)} ({f.share(matched ? left / matched : 0)})</span></p>}
-    {samples.length > 0 && <div className="sam"><h4>{t("samples")}</h4>{samples.slice(0, 3).map(s => <p key={s.contact_id}><b>{s.name || f.phone(s.phone)}</b>{s.preview}</p>)}</div>}
+    {samples.length > 0 && <div className="sam"><h4>{t("samples")}</h4>{samples.slice(0, 3).map(s => <p key={s.contact_id}><b>{s.name || f.phone(s.phone)}</b>{told(s) ? rich(told(s)) : s.name && f.phone(s.phone)}</p>)}</div>}
   </div>
 }
 

@@ -10,7 +10,7 @@ function Secret({value}) {
 
 function Value({row}) {
   const {f, t} = useKit(), {value, kind = "text"} = row
-  if (value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length)) return <span className="mut">{t("none")}</span>
+  if (value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length)) return <span className="mut"><span aria-hidden="true">–</span><span className="sr">{t("none")}</span></span>
   switch (kind) {
     case "copy": return <><code>{value}</code><CopyButton text={value}/></>
     case "secret": return <Secret value={value}/>
