@@ -393,7 +393,7 @@ def make_fake_api(store: Store | None = None) -> FastAPI:
         if not is_open and token not in held.tokens:
             return JSONResponse(ProblemError(401, "unauthorized", "Entre de novo.").body, 401)
         if held.is_away:
-            return JSONResponse(ProblemError(503, "away", "Volte logo.").body, 503)
+            return JSONResponse(ProblemError(503, "http_503", "Volte logo.").body, 503)
         if status := held.refused.get(request.url.path):
             return JSONResponse(ProblemError(status, "nothing", "Não há nada aqui.").body, status)
         if gate := held.gates.get(request.url.path):
