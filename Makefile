@@ -28,7 +28,7 @@ repair: ## Make the environment anew
 
 test: .dev ## Run every test, those in a real browser too; ARGS="-k name" chooses
 	@scripts/find-chromium >/dev/null
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .dev ## Read the code: style, types, floors, house rules
 	@$(BIN)/ruff check .
