@@ -1,6 +1,6 @@
 """Campaigns over HTTP: when one begins, and why one stands still, as a person reads it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from engine.accounts.models import Role
 from engine.campaigns.models import Campaign
+from engine.core.clock import now
 from engine.core.ids import uuid7
 from engine.messaging.models import Template
 from tests.messaging.receiving import Stage, set_stage
@@ -57,19 +58,21 @@ def begins(campaign: dict[str, Any]) -> datetime:
 
 
 def test_a_time_without_an_offset_is_the_companys(caller: Caller, stage: Stage) -> None:
-    made = make(caller, stage, scheduled_at="2030-12-01T09:00:00")
+    day = (now() + timedelta(days=30)).date()
+    made = make(caller, stage, scheduled_at=f"{day}T09:00:00")
     changed = caller.http.patch(
-        f"/v1/campaigns/{made['id']}", json={"scheduled_at": "2030-12-02T09:00:00"}
+        f"/v1/campaigns/{made['id']}", json={"scheduled_at": f"{day}T10:00:00"}
     ).json()
 
-    assert begins(made) == datetime(2030, 12, 1, 12, tzinfo=UTC)
-    assert begins(changed) == datetime(2030, 12, 2, 12, tzinfo=UTC)
+    assert begins(made) == datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    assert begins(changed) == datetime(day.year, day.month, day.day, 13, tzinfo=UTC)
 
 
 def test_a_time_with_an_offset_is_taken_as_it_is(caller: Caller, stage: Stage) -> None:
-    made = make(caller, stage, scheduled_at="2030-12-01T09:00:00+01:00")
+    day = (now() + timedelta(days=30)).date()
+    made = make(caller, stage, scheduled_at=f"{day}T09:00:00+01:00")
 
-    assert begins(made) == datetime(2030, 12, 1, 8, tzinfo=UTC)
+    assert begins(made) == datetime(day.year, day.month, day.day, 8, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

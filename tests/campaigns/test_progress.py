@@ -199,7 +199,7 @@ def test_a_campaign_in_which_nothing_moves_states_nothing(
     end_calls(shop, MessageState.ACCEPTED, 1)
     at(62)
 
-    assert speeds[1] > 0
+    assert speeds[2] > 0
     assert revisions[3] > revisions[2] > revisions[1] > revisions[0], "until its speed is nought"
     assert speeds[3] == 0
     assert revisions[3] == revisions[4] == revisions[5]

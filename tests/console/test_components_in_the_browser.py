@@ -330,6 +330,7 @@ def test_a_campaign_is_paused_and_resumed(page: Page) -> None:
 
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("h2")).to_contain_text("Paused")
+    page.wait_for_timeout(900)  # a second press within 800 ms is the other half of a double click
     page.get_by_role("button", name="Resume").click()
 
     expect(page.locator("h2")).to_contain_text("Sending")

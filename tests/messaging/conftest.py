@@ -63,6 +63,12 @@ class Company:
         made: dict[str, Any] = answer.json()
         return made
 
+    def connect_second(self, **given: Any) -> dict[str, Any]:
+        """A channel on a second number of the same WhatsApp account."""
+        made = self.account.simulator.account(waba_id=self.account.waba, verified_name="Segunda").made
+        names = ("phone_number_id", "waba_id", "access_token", "app_secret")
+        return self.connect(credentials={name: made[name] for name in names}, **given)
+
     def colleague(self, role: Role) -> httpx.Client:
         """A client of somebody else of this company."""
         return self.world.caller(role, company=self.tenant_id).http

@@ -277,12 +277,7 @@ def test_a_number_that_was_let_go_is_connected_again(company: Company) -> None:
 
 def test_a_deleted_channels_neighbour_gets_the_accounts_webhooks(company: Company) -> None:
     neighbour = company.connect()
-    made = company.account.simulator.account(waba_id=company.account.waba, verified_name="Segunda").made
-    second = company.connect(
-        credentials={
-            name: made[name] for name in ("phone_number_id", "waba_id", "access_token", "app_secret")
-        }
-    )
+    second = company.connect_second()
 
     answer = company.http.delete(f"/v1/channels/{second['id']}")
 

@@ -110,7 +110,7 @@ def test_examples_that_nobody_gave_are_the_variables_own_names(
     assert template["variables"] == [
         {"key": "body.nome", "example": "nome"},
         {"key": "body.pedido", "example": "pedido"},
-        {"key": "button.0.1", "example": "https://x.example/exemplo"},
+        {"key": "button.0.1", "example": "exemplo"},
     ]
 
 
@@ -418,7 +418,7 @@ def test_a_snapshot_needs_a_source_for_every_gap_and_a_template_that_is_there(
 
 
 def test_two_channels_of_one_account_are_both_told(company: Company, channel: dict[str, Any]) -> None:
-    second = company.connect(name="Outra")
+    second = company.connect_second(name="Outra")
     template = submit(company, channel)
     company.http.post("/v1/templates/sync", json={"channel_id": second["id"]})
 
