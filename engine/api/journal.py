@@ -31,7 +31,8 @@ TOUCH_SECONDS = 10.0
 DRAIN_FILES = 50  # per turn: new arrivals wait no longer than this takes
 
 # What a database that is away, full, locked or not migrated yet may raise.
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last one is asyncpg's word for a connection that the server closed while it was being prepared for use.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _INSERT = """
 insert into webhook_journal (id, channel_id, tenant_id, received_at, body, digest)
@@ -105,13 +106,22 @@ class Journal:
     async def _run(self) -> None:
         while not (self._stopping and not self._waiting):
             await self._rest()
-            batch = self._take()
-            if batch:
-                await self._settle(batch)
-            if self.behind and not self._stopping:
-                await self._catch_up()
-            if self._touched and not self.behind and self._now() >= self._touch_at:
-                await self._touch()
+            try:
+                await self._turn()
+            except Exception:
+                # Whatever it was, those who wait behind it must be answered: this task is the only one that does.
+                log.exception("journal.broke")
+                await self._lose_connection()
+
+    async def _turn(self) -> None:
+        """Make durable what waits, catch up with the spool, note who was heard of."""
+        batch = self._take()
+        if batch:
+            await self._settle(batch)
+        if self.behind and not self._stopping:
+            await self._catch_up()
+        if self._touched and not self.behind and self._now() >= self._touch_at:
+            await self._touch()
 
     async def _rest(self) -> None:
         """Sleep until something waits, or for a tick."""
@@ -134,14 +144,17 @@ class Journal:
 
     async def _settle(self, batch: list[tuple[Hook, asyncio.Future[None]]]) -> None:
         hooks = [hook for hook, _ in batch]
-        failed = not await self._commit(hooks) and not await self._keep(hooks)
-        for _, written in batch:
-            if written.done():  # the caller went away; the webhook is kept all the same
-                continue
-            if failed:
-                written.set_exception(NotDurable())
-            else:
-                written.set_result(None)
+        is_durable = False
+        try:
+            is_durable = await self._commit(hooks) or await self._keep(hooks)
+        finally:
+            for _, written in batch:
+                if written.done():  # the caller went away; the webhook is kept all the same
+                    continue
+                if is_durable:
+                    written.set_result(None)
+                else:
+                    written.set_exception(NotDurable())
 
     async def _commit(self, hooks: list[Hook]) -> bool:
         """Whether a batch is in the database."""
@@ -151,6 +164,10 @@ class Journal:
             await self._insert(hooks)
         except AWAY as error:
             log.warning("journal.database_away", webhooks=len(hooks), error=type(error).__name__)
+            await self._lose_connection()
+            return False
+        except Exception:
+            log.exception("journal.not_committed", webhooks=len(hooks))  # the disk may take them all the same
             await self._lose_connection()
             return False
         self._note(hooks)

@@ -1,17 +1,19 @@
 """The webhooks' door while the database is away, on a PostgreSQL of its own that is stopped and started."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
 
 from engine.api import intake as intake_module
+from engine.api.journal import Journal
 from engine.api.spool import Hook, Spool, SpoolDamaged
 from engine.core.db import app_engine
 from engine.core.ids import uuid7
@@ -161,6 +163,28 @@ def test_a_secret_that_was_known_serves_on_and_an_unknown_one_asks_to_come_again
 
     assert (known.status_code, unknown.status_code, forged.status_code) == (200, 503, 401)
     assert unknown.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("error", [asyncpg.InternalClientError("switch"), ZeroDivisionError()])
+def test_whatever_breaks_the_connection_breaks_no_webhook_and_not_those_behind_it(
+    cluster: OwnPostgres, stage: Stage, spool: Spool, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    insert, errors = Journal._insert, iter([error, error])
+
+    async def stumble(journal: Journal, hooks: Iterable[Hook]) -> None:
+        for one in errors:
+            raise one
+        await insert(journal, hooks)
+
+    with serving() as door:
+        monkeypatch.setattr(Journal, "_insert", stumble)
+        bodies = [text_body(stage, str(n)) for n in range(4)]
+        answers = [door.post(stage, body) for body in bodies]
+        wait_for(lambda: len(said_in(stage)) == 4)
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert said_in(stage) == bodies
+    assert spool.files() == []
 
 
 def test_with_neither_database_nor_disk_the_provider_is_asked_to_come_again(
