@@ -473,3 +473,9 @@ def _derive_counters(session: Session) -> None:
              select contact_id, max(occurred_at) as at from messages where direction = 'in' group by 1) x
            where x.contact_id = p.id""",
     )
+    run(
+        session,
+        """update channels c set last_sent_at = x.at from (
+             select channel_id, max(accepted_at) as at from messages where direction = 'out' group by 1) x
+           where x.channel_id = c.id""",
+    )
