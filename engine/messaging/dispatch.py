@@ -187,7 +187,8 @@ class Dispatcher:
                 session,
                 holder=self._book.name,
                 wanted=RANGES - len(self._ranges),
-                resting=[*(busy | resting)],
+                busy=[*busy],
+                resting=[*resting],
             )
         for lease in leases:
             self._open(lease)

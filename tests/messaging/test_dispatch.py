@@ -465,7 +465,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
 
 
 def test_a_reply_does_not_wait_behind_a_blast(provider: Provider, shop: Shop) -> None:
-    queue_blast(shop, 300)
+    queue_blast(shop, 700)
     provider.behave = lambda request: Answer(**{**accepted(request).__dict__, "after": 0.02})
     with shop.work.session() as session:
         session.execute(update(Channel).values(rate_per_second=200))
@@ -490,5 +490,5 @@ def test_a_reply_does_not_wait_behind_a_blast(provider: Provider, shop: Shop) ->
     send(20.0, width=8)
 
     order = [request["to"] for request in provider.taken]
-    assert len(order) == 301
-    assert order.index("+5511999999999") < 150
+    assert len(order) == 701
+    assert order.index("+5511999999999") < 200
