@@ -20,8 +20,7 @@ from engine.core.db import run
 from engine.core.errors import Invalid
 from engine.core.i18n import N_
 from engine.messaging import ledger
-from engine.messaging.counters import Steps
-from engine.messaging.models import Lane, MessageState, Origin
+from engine.messaging.models import MessageState, Origin
 from engine.messaging.policy import REFUSAL_TEXTS, Refusal
 from engine.messaging.sources import SqlParams
 
@@ -285,15 +284,4 @@ def keep_page(session: Session, campaign: Campaign, page: FrozenPage) -> None:
     campaign.freeze_after = page.last_contact
     campaign.recipients += page.matched
     campaign.excluded = dict(Counter(campaign.excluded) + Counter(page.excluded))
-    if page.spans:
-        ledger.add_due(
-            session,
-            channel_id=campaign.channel_id,
-            gate_id=campaign.gate_id,
-            lane=Lane.BULK,
-            spans=page.spans,
-        )
-    session.flush()
-    steps = Steps()
-    steps.tallies[campaign.gate_id, MessageState.QUEUED] = sum(amount for _, _, amount in page.spans)
-    steps.write(session)
+    ledger.queue_bulk(session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, spans=page.spans)

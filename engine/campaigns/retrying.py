@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from engine.campaigns.models import Campaign
 from engine.core.db import run
 from engine.messaging import ledger
-from engine.messaging.counters import Steps
-from engine.messaging.models import Lane, MessageState, Origin
+from engine.messaging.models import MessageState, Origin
 
 PAGE = 5_000  # recipients looked at in one transaction
 FROM_THE_FIRST = UUID(int=0)
@@ -80,18 +79,10 @@ def retry_page(session: Session, campaign: Campaign) -> RetriedPage:
 def keep_retried(session: Session, campaign: Campaign, page: RetriedPage) -> None:
     """The checkpoint, due work and counters of a page, in the transaction that wrote it; the campaign is locked by us."""
     campaign.retry_after = None if page.is_last else page.last_recipient
-    if not page.spans:
-        return
-    ledger.add_due(
+    ledger.queue_bulk(
         session,
         channel_id=campaign.channel_id,
         gate_id=campaign.gate_id,
-        lane=Lane.BULK,
         spans=page.spans,
+        instead_of=MessageState.FAILED,
     )
-    session.flush()
-    amount = sum(amount for _, _, amount in page.spans)
-    steps = Steps()
-    steps.tallies[campaign.gate_id, MessageState.FAILED] -= amount
-    steps.tallies[campaign.gate_id, MessageState.QUEUED] += amount
-    steps.write(session)

@@ -1,7 +1,7 @@
 """What happens when I press Start, Pause, Resume, Cancel: the verbs of a campaign.
 
-A verb locks the campaign's row, consults the table of allowed transitions (`states.py`), opens or closes its gate, and states the
-fact. Nothing here sends; the gate decides whether the dispatcher may.
+A verb locks the campaign's row, consults the table of allowed transitions (`states.py`), opens or closes its gate, and
+states the fact. Nothing here sends; the gate decides whether the dispatcher may.
 """
 
 from collections.abc import Mapping

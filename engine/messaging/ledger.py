@@ -108,6 +108,26 @@ def add_due(
     after_commit(session, lambda: ring("send"))
 
 
+def queue_bulk(
+    session: Session,
+    *,
+    channel_id: UUID,
+    gate_id: UUID,
+    spans: Sequence[tuple[UUID, UUID, int]],
+    instead_of: MessageState | None = None,
+) -> None:
+    """Make new queued messages of a gate due, and count them; `instead_of` is the state of those that they replace."""
+    if not spans:
+        return
+    add_due(session, channel_id=channel_id, gate_id=gate_id, lane=Lane.BULK, spans=spans)
+    amount = sum(amount for _, _, amount in spans)
+    steps = Steps()
+    steps.tallies[gate_id, MessageState.QUEUED] += amount
+    if instead_of is not None:
+        steps.tallies[gate_id, instead_of] -= amount
+    steps.write(session)
+
+
 # A channel at a time, so that one with much work does not hide the others; replies before bulk within each.
 _CLAIM = """
 with found as (
