@@ -98,7 +98,6 @@ class Campaign(TenantTable, Base):
     frozen_at: Mapped[datetime | None]
     retry_after: Mapped[UUID | None]
     unfinished: Mapped[bool] = mapped_column(server_default=text("false"))
-    lease_until: Mapped[datetime | None]
     excluded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     recipients: Mapped[int] = mapped_column(BigInteger, server_default="0")
     replied: Mapped[int] = mapped_column(BigInteger, server_default="0")
