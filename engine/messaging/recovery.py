@@ -40,7 +40,7 @@ order by d.id for update of d skip locked
 
 _MARKED = """
 select id from messages
-where id between %(first)s and %(last)s and work_id = %(work)s and state in ('dispatching', 'unknown')
+where id between %(first)s and %(last)s and work_id = %(work)s and state = 'dispatching'
 order by id for no key update
 """
 

@@ -106,16 +106,37 @@ def tally(shop: Shop, gate_id: UUID) -> dict[MessageState, int]:
         return tally_of(session, gate_id)
 
 
+def assert_each_was_called_once(provider: Provider, shop: Shop, gate_id: UUID, amount: int) -> None:
+    assert len({request["biz_opaque_callback_data"] for request in provider.taken}) == amount
+    assert len(provider.taken) == amount
+    assert tally(shop, gate_id) == {MessageState.ACCEPTED: amount}
+    assert due(shop) == []
+
+
+def queue_reply(shop: Shop, snapshot_id: UUID) -> None:
+    """One message that overtakes bulk, to a number of its own."""
+    with tenant_session(shop.tenant_id) as session:
+        ledger.enqueue(
+            session,
+            channel_id=shop.channel_id,
+            contact_id=None,
+            address="+5511999999999",
+            kind="template",
+            origin=Origin.TEST,
+            snapshot_id=snapshot_id,
+            params={"body.1": "Ana"},
+            lane=Lane.REPLY,
+        )
+
+
 def test_every_queued_message_is_called_once_and_accepted(provider: Provider, shop: Shop) -> None:
     gate_id = queue_blast(shop, 60)
 
     calls = send()
 
     assert calls == 60
-    assert len({request["biz_opaque_callback_data"] for request in provider.taken}) == 60
     assert states(shop) == {"accepted": 60}
-    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 60}
-    assert due(shop) == []
+    assert_each_was_called_once(provider, shop, gate_id, 60)
     with shop.work.session() as session:
         assert session.query(Channel).one().last_sent_at is not None
 
@@ -331,9 +352,7 @@ def test_a_mark_whose_commit_was_not_heard_of_is_no_call_and_is_made_again(
     recover(shop)
     send()
 
-    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 4}
-    assert len(provider.taken) == 4
-    assert due(shop) == []
+    assert_each_was_called_once(provider, shop, gate_id, 4)
 
 
 def test_outcomes_outlive_a_database_that_refuses_to_write_them(
@@ -354,9 +373,7 @@ def test_outcomes_outlive_a_database_that_refuses_to_write_them(
     dispatcher.run(5.0)
     dispatcher.close()
 
-    assert tally(shop, gate_id) == {MessageState.ACCEPTED: 3}
-    assert len(provider.taken) == 3
-    assert due(shop) == []
+    assert_each_was_called_once(provider, shop, gate_id, 3)
 
 
 def test_a_message_that_cannot_be_written_fails_alone(
@@ -416,18 +433,7 @@ def test_a_brake_on_one_template_holds_its_campaign_back_and_nobody_else(
 
     send(1.0)
     provider.behave = accepted
-    with shop.work.session() as session:
-        ledger.enqueue(
-            session,
-            channel_id=shop.channel_id,
-            contact_id=None,
-            address="+5511999999999",
-            kind="template",
-            origin=Origin.TEST,
-            snapshot_id=add_snapshot(shop),
-            params={"body.1": "Ana"},
-            lane=Lane.REPLY,
-        )
+    queue_reply(shop, add_snapshot(shop))
     send(1.0)
 
     assert tally(shop, gate_id) == {MessageState.QUEUED: 3}
@@ -466,24 +472,14 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
 
 def test_a_reply_does_not_wait_behind_a_blast(provider: Provider, shop: Shop) -> None:
     queue_blast(shop, 700)
+    snapshot_id = add_snapshot(shop)
     provider.behave = lambda request: Answer(**{**accepted(request).__dict__, "after": 0.02})
     with shop.work.session() as session:
         session.execute(update(Channel).values(rate_per_second=200))
 
     def reply_after_twenty(request: dict[str, Any]) -> Answer:
         if len(provider.taken) == 20:
-            with tenant_session(shop.tenant_id) as session:
-                ledger.enqueue(
-                    session,
-                    channel_id=shop.channel_id,
-                    contact_id=None,
-                    address="+5511999999999",
-                    kind="template",
-                    origin=Origin.TEST,
-                    snapshot_id=messages_of(shop)[0].snapshot_id,
-                    params={"body.1": "Ana"},
-                    lane=Lane.REPLY,
-                )
+            queue_reply(shop, snapshot_id)
         return Answer(200, accepted(request).body, after=0.02)
 
     provider.behave = reply_after_twenty
