@@ -76,7 +76,10 @@ class Deadline:
             if not is_late:
                 await send(message)
 
-        answering = asyncio.ensure_future(self.app(scope, _counted(receive, patience), sending))
+        async def answer() -> None:
+            await self.app(scope, _counted(receive, patience), sending)
+
+        answering = asyncio.create_task(answer())
         try:
             await _wait(answering, begun, patience)
             if answering.done() or begun.is_set():
@@ -91,9 +94,8 @@ class Deadline:
         locale = choose_locale(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
         await problem(TooSlow(), locale)(scope, receive, send)
 
-    def _keep(self, answering: "asyncio.Future[None]") -> None:
+    def _keep(self, answering: asyncio.Task[None]) -> None:
         """Hold on to a request that is let go on, and hear of its end."""
-        assert isinstance(answering, asyncio.Task)  # noqa: S101 - made of a coroutine
         self._let_go.add(answering)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -120,9 +122,9 @@ def _counted(receive: Receive, patience: Patience) -> Receive:
     return receiving
 
 
-async def _wait(answering: "asyncio.Future[None]", begun: asyncio.Event, patience: Patience) -> None:
+async def _wait(answering: asyncio.Task[None], begun: asyncio.Event, patience: Patience) -> None:
     """Return once the request is done, has begun to answer, or is out of time."""
-    starting: asyncio.Future[Any] = asyncio.ensure_future(begun.wait())
+    starting = asyncio.create_task(begun.wait())
     either: set[asyncio.Future[Any]] = {answering, starting}
     try:
         while (left := patience.left()) > 0:
