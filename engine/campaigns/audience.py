@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import Campaign, Exclusion
-from engine.contacts.models import ContactImport, ContactTag
+from engine.contacts.models import ContactImport, ContactTag, ImportStatus
 from engine.core.db import run
 from engine.core.errors import Invalid
 from engine.core.i18n import N_
@@ -91,6 +91,16 @@ def check_audience(session: Session, audience: Mapping[str, Any]) -> None:
         _check_tags(session, audience["tags"])
     if "import_id" in audience:
         _check_import(session, audience["import_id"])
+
+
+def is_being_read(session: Session, audience: Mapping[str, Any]) -> bool:
+    """Whether this audience is an import whose people are still coming in."""
+    if "import_id" not in audience:
+        return False
+    status = session.scalar(
+        select(ContactImport.status).where(ContactImport.id == UUID(str(audience["import_id"])))
+    )
+    return status in (ImportStatus.QUEUED, ImportStatus.RUNNING)
 
 
 def _check_import(session: Session, import_id: object) -> None:

@@ -17,7 +17,7 @@ from engine.core.clock import now
 from engine.core.errors import Invalid, NotFound
 from engine.core.pages import Page, clamp, decode_id, page_of
 from engine.messaging.counters import tallies_of, tally_of
-from engine.messaging.models import Channel, Message, MessageState, Origin, Template
+from engine.messaging.models import Channel, ChannelStatus, Message, MessageState, Origin, Template
 
 STATES = (
     MessageState.QUEUED,
@@ -56,6 +56,7 @@ class Entry:
     channel_name: str
     template_name: str
     standing: Standing
+    stands_still: str | None  # the code of why nothing of it leaves: its own reason, or its connection's
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def list_campaigns(
     """Campaigns, newest first."""
     size = clamp(limit)
     query = (
-        select(Campaign, Channel.name, Template.name)
+        select(Campaign, Channel, Template.name)
         .join(Channel, Channel.id == Campaign.channel_id)
         .join(Template, Template.id == Campaign.template_id)
         .order_by(Campaign.id.desc())
@@ -180,14 +181,21 @@ def list_campaigns(
     rows = session.execute(query).all()
     page = page_of(rows, size, key=lambda row: (row[0].id,))
     standings = standings_of(session, [row[0] for row in page.items])
-    return Page([Entry(row[0], row[1], row[2], standings[row[0].id]) for row in page.items], page.next)
+    return Page([_entry(row[0], row[1], row[2], standings[row[0].id]) for row in page.items], page.next)
 
 
 def entry_of(session: Session, campaign: Campaign) -> Entry:
     """One campaign as lists show it."""
-    channel = session.scalars(select(Channel.name).where(Channel.id == campaign.channel_id)).one()
+    channel = session.scalars(select(Channel).where(Channel.id == campaign.channel_id)).one()
     template = session.scalars(select(Template.name).where(Template.id == campaign.template_id)).one()
-    return Entry(campaign, channel, template, standing_of(session, campaign))
+    return _entry(campaign, channel, template, standing_of(session, campaign))
+
+
+def _entry(campaign: Campaign, channel: Channel, template_name: str, standing: Standing) -> Entry:
+    still = campaign.pause_reason
+    if campaign.status == CampaignStatus.RUNNING and channel.status != ChannelStatus.CONNECTED:
+        still = channel.status_code or "connection_paused"
+    return Entry(campaign, channel.name, template_name, standing, still)
 
 
 def _recipients(campaign: Campaign) -> Select[CampaignRecipient, Contact, Message]:

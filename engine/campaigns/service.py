@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.campaigns.audience import Blast, Waterfall, check_audience, preview
+from engine.campaigns.audience import Blast, Waterfall, check_audience, is_being_read, preview
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import counts_of, get_campaign
@@ -316,6 +316,12 @@ def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str,
             status=template.status,
         )
     check_audience(session, campaign.audience)
+    if is_being_read(session, campaign.audience):
+        raise Invalid.field(
+            "audience.import_id",
+            "import_running",
+            "The people of this import are still coming in. Start once it has ended, so that nobody is left out.",
+        )
     if _channel(session, campaign.channel_id).status != ChannelStatus.CONNECTED:
         raise Invalid.field(
             "channel_id",
@@ -362,6 +368,8 @@ def begin_if_due(session: Session, campaign_id: UUID) -> None:
     moment = now()
     if campaign.scheduled_at > moment:
         return
+    if is_being_read(session, campaign.audience) and moment - campaign.scheduled_at < LATEST_START:
+        return  # it begins as soon as the last of its people has come in
     if moment - campaign.scheduled_at > LATEST_START:
         campaign.pause_reason = "missed_start"
         _move(session, campaign, CampaignStatus.DRAFT)

@@ -9,8 +9,11 @@ from sqlalchemy import update
 
 from engine.campaigns import service
 from engine.campaigns.models import Campaign
+from engine.campaigns.queries import entry_of, get_campaign
+from engine.contacts.models import ContactImport
 from engine.core.clock import now
 from engine.core.errors import Invalid
+from engine.core.ids import uuid7
 from engine.messaging.models import Channel, Template
 from tests.workshop import Shop
 
@@ -83,3 +86,47 @@ def test_a_start_names_the_template_that_is_gone_or_the_connection_that_stands_s
         service.start(session, campaign_id)
 
     assert [refusal.value.fields[0].field for refusal in (still, gone)] == ["channel_id", "template_id"]
+
+
+def test_a_campaign_to_an_import_waits_until_all_of_its_people_have_come_in(shop: Shop) -> None:
+    with shop.work.session() as session:
+        importing = ContactImport(
+            id=uuid7(), filename="a.csv", path="a.csv", status="running", mapping={}, tags=[], layout={}
+        )
+        session.add(importing)
+    campaign_id = make(shop, audience={"import_id": str(importing.id)})
+    later = make(shop, audience={"import_id": str(importing.id)}, scheduled_at=now() + timedelta(minutes=9))
+
+    with shop.work.session() as session, pytest.raises(Invalid) as refusal:
+        service.start(session, campaign_id)
+    with shop.work.session() as session:
+        session.execute(
+            update(Campaign).where(Campaign.id == later).values(status="scheduled", scheduled_at=now())
+        )
+        service.begin_if_due(session, later)
+        waiting = session.get_one(Campaign, (shop.tenant_id, later)).status
+    with shop.work.session() as session:
+        session.execute(update(ContactImport).values(status="completed"))
+        service.begin_if_due(session, later)
+        begun = session.get_one(Campaign, (shop.tenant_id, later)).status
+
+    assert (refusal.value.fields[0].field, refusal.value.fields[0].code) == (
+        "audience.import_id",
+        "import_running",
+    )
+    assert (waiting, begun) == ("scheduled", "running")
+
+
+def test_a_running_campaign_says_why_its_connection_keeps_it_still(shop: Shop) -> None:
+    campaign_id = make(shop)
+    with shop.work.session() as session:
+        service.start(session, campaign_id)
+
+    reasons = []
+    for status, code in (("connected", None), ("attention", "token_expired"), ("paused", None)):
+        with shop.work.session() as session:
+            session.execute(update(Channel).values(status=status, status_code=code))
+        with shop.work.session() as session:
+            reasons.append(entry_of(session, get_campaign(session, campaign_id)).stands_still)
+
+    assert reasons == [None, "token_expired", "connection_paused"]
