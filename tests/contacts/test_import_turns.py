@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from openpyxl import Workbook
 from sqlalchemy import func, select, update
 
 from engine.contacts.imports import claims, run
 from engine.contacts.imports.claims import MAX_TRIES, cancel_import, claim_import, due_imports
 from engine.contacts.imports.run import BATCH_ROWS, run_import
-from engine.contacts.imports.service import place_of
+from engine.contacts.imports.service import place_of, progress_of
 from engine.contacts.models import Contact, ContactImport
 from engine.core.db import tenant_session
 from engine.core.errors import Conflict, NotFound
+from engine.core.ids import uuid7
 from engine.core.system import system_session
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.jobs import contacts as jobs
@@ -178,3 +180,25 @@ def _at(number: int, act: Callable[[], object]) -> Callable[[], bool]:
         return False
 
     return ask
+
+
+@pytest.mark.parametrize("says_how_many", [True, False])
+def test_a_sheet_tells_how_far_it_is_read_whether_or_not_it_says_how_many_rows_it_has(
+    company: Company, says_how_many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "BATCH_ROWS", 300)
+    book = Workbook(write_only=not says_how_many)
+    sheet = book.active if says_how_many else book.create_sheet()
+    assert sheet is not None
+    for number in range(4000):
+        sheet.append(["Nome", "Celular"] if not number else [f"Pessoa {uuid7()}", 71980000000 + number])
+    file = io.BytesIO()
+    book.save(file)
+    import_id = company.queue(file.getvalue())
+
+    progress = []
+    for _ in range(3):
+        run_import(company.work, import_id, is_stopping=lambda: True)
+        progress.append(progress_of(company.stand(import_id)))
+
+    assert 0 < progress[0] < progress[2] < 1

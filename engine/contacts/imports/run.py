@@ -5,6 +5,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
 from uuid import UUID
 
 import psycopg
@@ -22,7 +24,7 @@ from engine.contacts.imports.lines import CsvRecords, decoded_lines
 from engine.contacts.imports.people import RejectedRow, read_person
 from engine.contacts.imports.problems import BadFile
 from engine.contacts.imports.service import import_changed, place_of
-from engine.contacts.imports.sheet import open_sheet
+from engine.contacts.imports.sheet import Sheet, open_sheet
 from engine.contacts.models import ContactImport, ImportStatus
 from engine.core.db import Work
 from engine.core.errors import DatabaseAway
@@ -75,8 +77,12 @@ def open_rows(claim: Claim) -> Iterator[Rows]:
                 yield Rows(_left_to_do(claim, records), lambda _line: file.tell())
             return
         with open_sheet(file) as sheet:
-            share = claim.bytes_total / max(sheet.size or 0, 1)
-            yield Rows(_left_to_do(claim, sheet.rows()), lambda line: int(line * share))
+            yield Rows(_left_to_do(claim, sheet.rows()), partial(_read_of_sheet, claim, file, sheet))
+
+
+def _read_of_sheet(claim: Claim, file: BinaryIO, sheet: Sheet, line: int) -> int:
+    """How much of a spreadsheet is read: by its rows, or by the place in the file where it does not say how many."""
+    return int(claim.bytes_total * line / sheet.size) if sheet.size else file.tell()
 
 
 def _left_to_do(claim: Claim, records: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
