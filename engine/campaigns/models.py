@@ -1,7 +1,7 @@
 """Tables of campaigns: the blast, its frozen set of people, and which state may follow which."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.core.db import TENANT_DEFAULT, Base, TenantTable
+
+PULSE_SECONDS = 2
 
 
 class CampaignStatus(StrEnum):
@@ -103,6 +105,7 @@ class Campaign(TenantTable, Base):
     replied: Mapped[int] = mapped_column(BigInteger, server_default="0")
     pause_reason: Mapped[str | None]
     started_at: Mapped[datetime | None]
+    running_since: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     created_by: Mapped[UUID | None]
@@ -163,3 +166,8 @@ class CampaignPulse(Base):
     campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     counts: Mapped[dict[str, Any]]
+
+
+def pulse_time(moment: datetime) -> datetime:
+    """The time of the pulse that a moment belongs to: there is one for every `PULSE_SECONDS`."""
+    return moment - timedelta(seconds=moment.second % PULSE_SECONDS, microseconds=moment.microsecond)

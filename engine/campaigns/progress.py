@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.campaigns.events import look_again, state_changed
-from engine.campaigns.models import Campaign, CampaignPulse, CampaignStatus
+from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignPulse, CampaignStatus, pulse_time
 from engine.campaigns.queries import (
     SPEED_OVER,
     campaign_of_gate,
@@ -29,7 +29,6 @@ from engine.messaging.models import Gate
 
 CREDIT_DAYS = 7
 CLOCKS_APART = timedelta(seconds=5)  # the provider's clock tells whole seconds, and is not ours
-PULSE_SECONDS = 2
 SETTLES_AFTER = SPEED_OVER + timedelta(
     seconds=2 * PULSE_SECONDS
 )  # by then a speed that fell to nought was stated
@@ -90,8 +89,7 @@ def _moves(session: Session, campaign: Campaign, counts: Mapping[str, int], mome
 
 
 def _take_pulse(session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime) -> None:
-    at = moment - timedelta(seconds=moment.second % PULSE_SECONDS, microseconds=moment.microsecond)
-    pulse = insert(CampaignPulse).values(campaign_id=campaign.id, at=at, counts=dict(counts))
+    pulse = insert(CampaignPulse).values(campaign_id=campaign.id, at=pulse_time(moment), counts=dict(counts))
     session.execute(
         pulse.on_conflict_do_update(
             index_elements=["tenant_id", "campaign_id", "at"], set_={"counts": pulse.excluded.counts}

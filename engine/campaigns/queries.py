@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
-from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus
+from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus, pulse_time
 from engine.contacts.models import Contact
 from engine.core.clock import now
 from engine.core.errors import Invalid, NotFound
@@ -100,7 +100,7 @@ def _counts(campaign: Campaign, tally: Mapping[MessageState, int]) -> dict[str, 
 
 
 def standing_of(session: Session, campaign: Campaign) -> Standing:
-    """Counts, the speed over the last ten seconds, and the seconds that are left at this speed."""
+    """Counts, the speed over the last ten seconds of running, and the seconds that are left at this speed."""
     return standings_of(session, [campaign])[campaign.id]
 
 
@@ -113,7 +113,8 @@ def standings_of(session: Session, campaigns: Sequence[Campaign]) -> Mapping[UUI
     standings = {}
     for campaign in campaigns:
         counts = _counts(campaign, tallies[campaign.gate_id])
-        rate = _speed(counts, pulses[campaign.id], moment)
+        since = pulse_time(campaign.running_since or moment)
+        rate = _speed(counts, [pulse for pulse in pulses[campaign.id] if pulse.at >= since], moment)
         left = counts["queued"] + counts["dispatching"]
         seconds = round(left / rate) if rate > 0 and left and campaign.frozen_at else None
         standings[campaign.id] = Standing(counts, rate, seconds)
@@ -142,7 +143,7 @@ def _speed(counts: Mapping[str, int], pulses: Sequence[CampaignPulse], moment: d
     Zero until they span some seconds: what comes of less changes wildly from one look to the next.
     """
     left = [_left_the_queue(pulse.counts) for pulse in pulses]
-    # While nothing left, it stood still: before the first message, or in a pause.
+    # While nothing left, it had not begun.
     began = next((at for at in range(len(left) - 1) if left[at] != left[at + 1]), None)
     if began is None or moment - pulses[began].at < SPEED_SPANS:
         return 0.0

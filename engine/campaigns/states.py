@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import TRANSITIONS, Campaign, CampaignStatus
+from engine.core.clock import now
 from engine.core.errors import Invalid, WrongState
 from engine.messaging.gates import free_channel, hold_channel
 
@@ -26,6 +27,8 @@ def move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
         raise unknown_channel()
     if status in ENDED:
         free_channel(session, campaign.gate_id)
+    if status is CampaignStatus.RUNNING:
+        campaign.running_since = now()
     campaign.status = status
     campaign.revision += 1
 

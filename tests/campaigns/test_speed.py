@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from engine.campaigns import queries
+from engine.campaigns import queries, service
 from engine.campaigns.models import CampaignPulse
 from engine.core.clock import now
 from engine.messaging.counters import Steps
@@ -22,6 +22,11 @@ def take_pulse(shop: Shop, campaign_id: UUID, *, seconds_ago: float, left: int) 
         counts_then = {**held, "queued": held["queued"] + held["sent"] - left, "sent": left}
         at = now() - timedelta(seconds=seconds_ago)
         session.add(CampaignPulse(campaign_id=campaign_id, at=at, counts=counts_then))
+
+
+def runs_since(shop: Shop, campaign_id: UUID, *, seconds_ago: float) -> None:
+    with shop.work.session() as session:
+        queries.get_campaign(session, campaign_id).running_since = now() - timedelta(seconds=seconds_ago)
 
 
 def standing(shop: Shop, campaign_id: UUID, *, left: int) -> queries.Standing:
@@ -42,6 +47,7 @@ def test_a_speed_is_told_once_pulses_span_some_seconds(
 ) -> None:
     add_people(shop, 100)
     campaign_id = begin(shop)
+    runs_since(shop, campaign_id, seconds_ago=since)
     take_pulse(shop, campaign_id, seconds_ago=since, left=0)
     take_pulse(shop, campaign_id, seconds_ago=1, left=10)
 
@@ -51,9 +57,39 @@ def test_a_speed_is_told_once_pulses_span_some_seconds(
     assert told.seconds_left == (left if left is None else pytest.approx(left, abs=1))
 
 
+def test_a_pause_does_not_slow_the_speed_of_what_follows_it(shop: Shop) -> None:
+    add_people(shop, 100)
+    campaign_id = begin(shop)
+    runs_since(shop, campaign_id, seconds_ago=5)
+    for seconds_ago, left in ((9.5, 0), (8.5, 20), (8, 30), (5, 30), (3, 50)):
+        take_pulse(shop, campaign_id, seconds_ago=seconds_ago, left=left)
+
+    rate = standing(shop, campaign_id, left=80).rate_per_second
+
+    assert rate == pytest.approx((80 - 30) / 5, abs=1)
+
+
+def test_a_campaign_that_is_resumed_runs_from_then(shop: Shop) -> None:
+    add_people(shop, 2)
+    campaign_id = begin(shop)
+    runs_since(shop, campaign_id, seconds_ago=60)
+    with shop.work.session() as session:
+        service.pause(session, campaign_id)
+    asked = now()
+    with shop.work.session() as session:
+        service.resume(session, campaign_id)
+
+    with shop.work.session() as session:
+        since = queries.get_campaign(session, campaign_id).running_since
+
+    assert since is not None
+    assert since >= asked
+
+
 def test_a_standstill_does_not_slow_the_speed_that_follows(shop: Shop) -> None:
     add_people(shop, 100)
     campaign_id = begin(shop)
+    runs_since(shop, campaign_id, seconds_ago=60)
     for seconds_ago, left in ((9.5, 0), (7.5, 0), (5, 0), (3, 30)):
         take_pulse(shop, campaign_id, seconds_ago=seconds_ago, left=left)
 

@@ -29,8 +29,7 @@ from engine.api.schemas.campaigns import (
     explain_group,
 )
 from engine.campaigns import queries, service
-from engine.campaigns.models import Campaign
-from engine.campaigns.progress import PULSE_SECONDS
+from engine.campaigns.models import PULSE_SECONDS, Campaign
 from engine.messaging.rendering import text_of
 
 router = domain_router("campaigns")
