@@ -17,7 +17,6 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.params import Depends as DependsOn
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 from sqlalchemy.orm import Session
@@ -28,6 +27,7 @@ from engine.accounts.tokens import AccessClaims, read_access_token
 from engine.api.deadline import PROVIDER_SECONDS
 from engine.api.errors import Busy, locale_of
 from engine.api.keyed import keyed_request
+from engine.api.plain_json import PlainRoute
 from engine.core.db import OF_REQUEST, Work, tenant_session
 from engine.core.errors import Unauthenticated
 from engine.core.pages import MAX_LIMIT, clamp
@@ -142,7 +142,7 @@ def requires(least: Role) -> DependsOn:
     return depends
 
 
-class ApiRoute(APIRoute):
+class ApiRoute(PlainRoute):
     """A route of the API: signed-in callers only, of a role that may, and keyed when it is a POST.
 
     Nothing can be left open by forgetting: without `requires` a route that reads asks for an analyst, any other for a

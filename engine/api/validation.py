@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.api.plain_json import SIGNS
 from engine.core.errors import FieldProblem
 from engine.core.i18n import N_, is_known
 
@@ -15,6 +16,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "model_attributes_type": ("not_an_object", N_("Send a JSON object here.")),
     "dict_type": ("not_an_object", N_("Send a JSON object here.")),
     "list_type": ("not_a_list", N_("Send a list here.")),
+    "not_text": SIGNS,
+    "not_a_value": ("bad_value", N_("Send text, a number, true or false here.")),
     "string_type": ("not_text", N_("Send text here.")),
     "string_too_short": ("too_short", N_("Write at least %(min_length)s characters.")),
     "string_too_long": ("too_long", N_("Write at most %(max_length)s characters.")),

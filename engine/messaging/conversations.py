@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from engine.contacts.models import Contact, ContactIdentity, IdentityKind
 from engine.contacts.searching import Patterns, patterns_of
 from engine.core.clock import now
-from engine.core.errors import Invalid, NotFound
+from engine.core.errors import Invalid, NotFound, at_field
 from engine.core.pages import Page, clamp, decode_id, decode_key, page_of
 from engine.messaging.channels.registry import adapter_for
 from engine.messaging.ledger import enqueue
@@ -210,8 +210,6 @@ def _checked(text: str, channel: Channel) -> str:
     limit = adapter_for(ChannelKind(channel.kind)).capabilities.text_length
     if not text.strip():
         raise Invalid.field("text", "empty", "Write something.")
-    if "\x00" in text:
-        raise Invalid.field("text", "bad_character", "The text has a character that can't be sent.")
     if len(text) > limit:
         raise Invalid.field(
             "text", "too_long", "This text is too long: %(limit)s characters at most.", limit=limit
@@ -223,7 +221,8 @@ def _from_template(
     session: Session, channel: Channel, contact: Contact, template_id: UUID, variables: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """The words that the person will see, and what is queued."""
-    template = get_template(session, template_id)
+    with at_field("template_id"):
+        template = get_template(session, template_id)
     if template.channel_id != channel.id:
         raise Invalid.field("template_id", "other_channel", "This template belongs to another channel.")
     if template.status != TemplateStatus.APPROVED:

@@ -280,6 +280,40 @@ def test_a_change_that_whatsapp_refuses_changes_nothing(company: Company, channe
     assert shown(company, template)["category"] == "UTILITY"
 
 
+def test_a_text_at_the_provider_that_can_not_be_stored_costs_one_sign_and_no_synchronisation(
+    company: Company, channel: dict[str, Any]
+) -> None:
+    path = f"{company.account.waba}/message_templates"
+    asked = {
+        "name": "estranho",
+        "language": "pt_BR",
+        "category": "UTILITY",
+        "components": [{"type": "BODY", "text": "Chegou\0 novidade."}],
+    }
+    company.account.call("POST", path, json=asked).raise_for_status()
+
+    answer = company.http.post("/v1/templates/sync", json={"channel_id": channel["id"]})
+
+    [found] = company.http.get("/v1/templates", params={"search": "estranho"}).json()["items"]
+    assert answer.status_code == 200, answer.text
+    assert found["components"][0]["text"] == "Chegou\ufffd novidade."
+
+
+def test_a_text_that_can_not_be_stored_is_not_asked_of_the_provider(
+    company: Company, channel: dict[str, Any]
+) -> None:
+    template = submit(company, channel)
+    reviewed(company, template)
+
+    answer = company.http.patch(
+        f"/v1/templates/{template['id']}", json={"components": [{"type": "BODY", "text": "Oi\0"}]}
+    )
+
+    there = company.account.call("GET", f"{company.account.waba}/message_templates?name=pedido").json()
+    assert [one["field"] for one in answer.json()["fields"]] == ["components.0.text"]
+    assert "\0" not in str(there)
+
+
 def test_a_deleted_template_is_gone_here_and_there(company: Company, channel: dict[str, Any]) -> None:
     template = submit(company, channel)
 
@@ -331,8 +365,9 @@ def test_another_company_can_not_use_a_channel_or_template(company: Company, cha
     template = submit(company, channel)
     stranger = company.world.caller().http
 
-    assert stranger.post("/v1/templates", json=template_body(channel)).status_code == 404
-    assert stranger.post("/v1/templates/sync", json={"channel_id": channel["id"]}).status_code == 404
+    refused = stranger.post("/v1/templates", json=template_body(channel)).json()
+    assert [(one["field"], one["code"]) for one in refused["fields"]] == [("channel_id", "not_found")]
+    assert stranger.post("/v1/templates/sync", json={"channel_id": channel["id"]}).status_code == 422
     assert stranger.get(f"/v1/templates/{template['id']}").status_code == 404
     assert stranger.delete(f"/v1/templates/{template['id']}").status_code == 404
 
@@ -389,7 +424,7 @@ def test_an_unknown_contact_or_source_is_told(company: Company, channel: dict[st
         url, json={"variables": {"body.nome": "contact.shoe_size", "body.9": "contact.name"}}
     )
 
-    assert nobody.status_code == 404
+    assert [(one["field"], one["code"]) for one in nobody.json()["fields"]] == [("contact_id", "not_found")]
     assert {one["field"] for one in strange.json()["fields"]} == {"variables.body.nome", "variables.body.9"}
 
 

@@ -13,6 +13,7 @@ from engine.accounts.service import change_me
 from engine.accounts.sign_in import Client, Tokens, companies_of_principal
 from engine.accounts.vouching import CLIENT_HEADER, vouched_address
 from engine.api.deps import Caller, Doing, SecretRoute, Transaction, domain_router, requires
+from engine.api.plain_json import PlainRoute
 from engine.api.schemas.accounts import (
     CompanyAnswer,
     CompanyBody,
@@ -24,7 +25,7 @@ from engine.api.schemas.accounts import (
     UserAnswer,
 )
 
-open_router = APIRouter(tags=["accounts"])
+open_router = APIRouter(tags=["accounts"], route_class=PlainRoute)
 router = domain_router("accounts")
 secret_router = APIRouter(tags=["accounts"], route_class=SecretRoute)
 

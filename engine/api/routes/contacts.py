@@ -12,6 +12,7 @@ from engine.accounts.models import Role
 from engine.accounts.queries import get_company
 from engine.api.deps import After, Caller, Doing, Limit, Transaction, domain_router, requires
 from engine.api.errors import locale_of
+from engine.api.schemas.contact_values import Text
 from engine.api.schemas.contacts import (
     ConsentBody,
     ContactAnswer,
@@ -43,7 +44,7 @@ UPLOAD_BYTES = imports.MAX_BYTES + MULTIPART_BYTES
 Locale = Annotated[str, Depends(locale_of)]
 Upload = Annotated[UploadFile, File(description="CSV or XLSX; encoding and separator are recognised.")]
 Mapping = Annotated[
-    Json[dict[str, str]] | None,
+    Json[dict[str, Text]] | None,
     Form(
         description='What each column is: `{"Celular": "phone", "Cidade": "field.cidade"}`; guessed when left out.'
     ),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
-from engine.api.schemas.contact_values import FieldName, FieldValue, Name, Tag
+from engine.api.schemas.contact_values import FieldName, FieldValue, Name, Source, Tag
 from engine.contacts.consent import GivenConsent
 from engine.contacts.imports.problems import Problem
 from engine.contacts.imports.service import Preview, problem_of, progress_of
@@ -36,7 +36,7 @@ class ConsentBody(BaseModel):
 
     purpose: Literal["marketing"] = "marketing"
     state: Literal["granted", "withdrawn"]
-    source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    source: Source
 
 
 class ProofBody(BaseModel):
@@ -48,7 +48,7 @@ class ProofBody(BaseModel):
 
     purpose: Literal["marketing"] = "marketing"
     state: Literal["granted", "withdrawn"] = "granted"
-    source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    source: Source
 
     def given(self) -> GivenConsent:
         """As the service takes it."""

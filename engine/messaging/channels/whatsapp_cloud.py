@@ -23,7 +23,7 @@ from engine.messaging.channels.base import (
     SendReceipt,
     WebhookRequest,
 )
-from engine.messaging.channels.foreign_json import part, word
+from engine.messaging.channels.foreign_json import load, part, word
 from engine.messaging.channels.whatsapp_cloud_account import CloudAccount
 from engine.messaging.channels.whatsapp_cloud_errors import send_refusal_of
 from engine.messaging.channels.whatsapp_cloud_webhooks import read_events
@@ -107,8 +107,8 @@ class WhatsAppCloud(CloudAccount):
 
 def _object_in(body: bytes) -> Content:
     try:
-        return part(orjson.loads(body))
-    except orjson.JSONDecodeError:
+        return part(load(body))
+    except (ValueError, RecursionError):
         return {}
 
 

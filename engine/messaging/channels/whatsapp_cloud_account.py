@@ -19,7 +19,7 @@ from engine.messaging.channels.base import (
     TemplateDraft,
     TemplatePage,
 )
-from engine.messaging.channels.foreign_json import number, part, word
+from engine.messaging.channels.foreign_json import load, number, part, word
 from engine.messaging.channels.whatsapp_cloud_errors import refusal_of
 from engine.messaging.failures import explain
 from engine.messaging.models import TemplateStatus
@@ -232,8 +232,8 @@ def _answer(response: HttpResponse) -> Mapping[str, Any]:
     if not 200 <= response.status < 300:
         raise refusal_of(response)
     try:
-        answer = orjson.loads(response.body)
-    except orjson.JSONDecodeError as error:
+        answer = load(response.body)
+    except (ValueError, RecursionError) as error:
         raise _not_understood(response) from error
     if not isinstance(answer, dict):
         raise _not_understood(response)

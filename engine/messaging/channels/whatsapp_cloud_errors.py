@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from engine.core.errors import Ambiguous, Misconfigured, NotTaken, ProviderError, Refused, Throttled
 from engine.core.http import HttpResponse
-from engine.messaging.channels.foreign_json import number
+from engine.messaging.channels.foreign_json import load, number
 from engine.messaging.failures import explain
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -181,8 +179,8 @@ def detail_of(error: Mapping[str, Any]) -> str:
 
 def _error_in(body: bytes) -> Mapping[str, Any] | None:
     try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        answer = load(body)
+    except (ValueError, RecursionError):
         return None
     error = answer.get("error") if isinstance(answer, dict) else None
     return error if isinstance(error, dict) else None
