@@ -23,7 +23,7 @@ from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
 from engine.core.db import after_commit
-from engine.core.errors import Invalid, NotFound, WrongState
+from engine.core.errors import Invalid, NotFound, WrongState, at_field
 from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
 from engine.core.phone import parse_phone
@@ -135,7 +135,7 @@ def preview_audience(
     variables: Mapping[str, Any],
 ) -> tuple[Template, Waterfall]:
     """Who would get it now, who would not and why; the same query as the start."""
-    channel, template = _channel(session, channel_id), get_template(session, template_id)
+    channel, template = _channel(session, channel_id), _template(session, template_id)
     check_audience(session, audience)
     sources = check_sources(template, variables, complete=False)
     blast = Blast(
@@ -273,7 +273,7 @@ def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
     if not name:
         raise Invalid.field("name", "no_name", "Give the campaign a name.")
     _channel(session, plan.channel_id)
-    template = get_template(session, plan.template_id)
+    template = _template(session, plan.template_id)
     _same_channel(template, plan.channel_id)
     check_audience(session, plan.audience)
     check_sources(template, plan.variables, complete=False)
@@ -343,6 +343,11 @@ def _channel(session: Session, channel_id: UUID) -> Channel:
     if channel is None:
         raise unknown_channel()
     return channel
+
+
+def _template(session: Session, template_id: UUID) -> Template:
+    with at_field("template_id"):
+        return get_template(session, template_id)
 
 
 def _require(campaign: Campaign, states: tuple[CampaignStatus, ...]) -> None:

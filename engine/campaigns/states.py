@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from engine.campaigns.models import TRANSITIONS, Campaign, CampaignStatus
 from engine.core.clock import now
 from engine.core.errors import Invalid, WrongState
-from engine.messaging.gates import free_channel, hold_channel
+from engine.messaging.gates import hold, let_go
 
 ENDED = (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED)
 UNDER_WAY = (CampaignStatus.RUNNING, CampaignStatus.PAUSING, CampaignStatus.PAUSED)
@@ -14,7 +14,8 @@ UNDER_WAY = (CampaignStatus.RUNNING, CampaignStatus.PAUSING, CampaignStatus.PAUS
 def move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
     """Change the state, or WrongState; the campaign is locked by the caller, who also states the fact.
 
-    From its start to its end a campaign holds its channel, which can't be deleted meanwhile; Invalid when it is gone.
+    From its start to its end a campaign holds its channel and its template, which can't be deleted meanwhile; Invalid when
+    the channel is gone.
     """
     present = CampaignStatus(campaign.status)
     if status not in TRANSITIONS[present]:
@@ -22,11 +23,13 @@ def move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
     if (
         status is CampaignStatus.RUNNING
         and present not in UNDER_WAY
-        and not hold_channel(session, campaign.gate_id, campaign.channel_id)
+        and not hold(
+            session, campaign.gate_id, channel_id=campaign.channel_id, template_id=campaign.template_id
+        )
     ):
         raise unknown_channel()
     if status in ENDED:
-        free_channel(session, campaign.gate_id)
+        let_go(session, campaign.gate_id)
     if status is CampaignStatus.RUNNING:
         campaign.running_since = now()
     campaign.status = status

@@ -24,7 +24,8 @@ Codes and texts: the code is stable and is what machines read; texts are gettext
 # ruff: noqa: N818 - these are answers, named as people say them: NotFound, Refused
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 
@@ -82,6 +83,17 @@ class NotFound(MasterIAError):
     status = 404
     code = "not_found"
     text = "We could not find this. It may have been deleted, or belong to another company."
+
+
+@contextmanager
+def at_field(name: str) -> Iterator[None]:
+    """A block that looks up what a field of a body names: what is not found is told as Invalid, at that field."""
+    try:
+        yield
+    except NotFound as error:
+        raise Invalid.field(
+            name, "not_found", "We could not find this. It may have been deleted. Choose another."
+        ) from error
 
 
 class Conflict(MasterIAError):

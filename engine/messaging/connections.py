@@ -23,7 +23,7 @@ from engine.messaging import ledger
 from engine.messaging.channels.base import Credentials
 from engine.messaging.connection_rules import CREDENTIAL_TEXTS, check_entered
 from engine.messaging.events import channel_changed
-from engine.messaging.gates import is_held
+from engine.messaging.gates import is_channel_held
 from engine.messaging.models import (
     Channel,
     ChannelEnvironment,
@@ -222,7 +222,7 @@ def delete_channel(session: Session, channel_id: UUID) -> Sequence[UUID]:
     """
     channel = locked_channel(session, channel_id)
     ledger.set_gate(session, channel.gate_id, is_open=False, reason="deleted")
-    if is_held(session, channel_id) or session.scalar(
+    if is_channel_held(session, channel_id) or session.scalar(
         select(exists().where(DueSend.channel_id == channel_id))
     ):
         raise Conflict(

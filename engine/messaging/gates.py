@@ -1,4 +1,4 @@
-"""What a gate's owner still means to send by a channel keeps that channel from being deleted, messages or not yet."""
+"""What a gate's owner still means to send by, a channel and a template, is kept from being deleted."""
 
 from uuid import UUID
 
@@ -9,10 +9,11 @@ from engine.core.db import run
 from engine.messaging.models import Channel, Gate
 
 
-def hold_channel(session: Session, gate_id: UUID, channel_id: UUID) -> bool:
-    """Keep a channel for as long as this gate's owner sends by it; False when it is deleted.
+def hold(session: Session, gate_id: UUID, *, channel_id: UUID, template_id: UUID) -> bool:
+    """Keep a channel and a template for as long as this gate's owner sends by them; False when the channel is deleted.
 
-    Locked shared: a deletion that is under way is waited for, and one that comes later sees the hold.
+    The channel is locked shared: a deletion that is under way is waited for, and one that comes later sees the hold. A
+    template that goes in the same moment closes the gate when it is sent, with the reason.
     """
     found = session.scalar(
         select(Channel.id)
@@ -22,18 +23,28 @@ def hold_channel(session: Session, gate_id: UUID, channel_id: UUID) -> bool:
     if found is not None:
         run(
             session,
-            "update gates set holds_channel_id = %(channel)s where id = %(gate)s",
+            "update gates set holds_channel_id = %(channel)s, holds_template_id = %(template)s where id = %(gate)s",
             channel=channel_id,
+            template=template_id,
             gate=gate_id,
         )
     return found is not None
 
 
-def free_channel(session: Session, gate_id: UUID) -> None:
-    """This gate's owner has ended: the channel may go."""
-    run(session, "update gates set holds_channel_id = null where id = %(gate)s", gate=gate_id)
+def let_go(session: Session, gate_id: UUID) -> None:
+    """This gate's owner has ended: channel and template may go."""
+    run(
+        session,
+        "update gates set holds_channel_id = null, holds_template_id = null where id = %(gate)s",
+        gate=gate_id,
+    )
 
 
-def is_held(session: Session, channel_id: UUID) -> bool:
+def is_channel_held(session: Session, channel_id: UUID) -> bool:
     """Whether somebody still means to send by a channel."""
     return bool(session.scalar(select(exists().where(Gate.holds_channel_id == channel_id))))
+
+
+def is_template_held(session: Session, template_id: UUID) -> bool:
+    """Whether somebody still means to send a template."""
+    return bool(session.scalar(select(exists().where(Gate.holds_template_id == template_id))))

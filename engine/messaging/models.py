@@ -89,8 +89,8 @@ class TemplateStatus(StrEnum):
 class Gate(TenantTable, Base):
     """What may close: a campaign's or a channel's sending. The mark locks it shared, pause locks it exclusive.
 
-    `generation` counts its openings and closings. `holds_channel_id` is the channel that must not go yet, because whoever
-    owns this gate still means to send by it.
+    `generation` counts its openings and closings. `holds_channel_id` and `holds_template_id` must not go yet, because
+    whoever owns this gate still means to send by them.
     """
 
     __tablename__ = "gates"
@@ -99,6 +99,7 @@ class Gate(TenantTable, Base):
     reason: Mapped[str | None]
     generation: Mapped[int] = mapped_column(server_default="1")
     holds_channel_id: Mapped[UUID | None]
+    holds_template_id: Mapped[UUID | None]
 
 
 class Channel(TenantTable, Base):

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.contacts.models import Contact
-from engine.core.errors import NotFound
+from engine.core.errors import Invalid
 from engine.messaging.rendering import Preview, Sendable, preview, variables_of
 from engine.messaging.sources import check_sources, resolve
 
@@ -36,5 +36,7 @@ def _contact(session: Session, contact_id: UUID | None) -> Contact | None:
         return None
     contact = session.scalars(select(Contact).where(Contact.id == contact_id)).first()
     if contact is None:
-        raise NotFound()
+        raise Invalid.field(
+            "contact_id", "not_found", "We could not find this. It may have been deleted. Choose another."
+        )
     return contact

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine.core.clock import now
 from engine.core.db import Work
-from engine.core.errors import Invalid, ProviderError, Refused, WrongState
+from engine.core.errors import Conflict, Invalid, ProviderError, Refused, WrongState, at_field
 from engine.core.http import HttpRequest
 from engine.core.i18n import N_
 from engine.core.ids import uuid7
@@ -24,6 +24,7 @@ from engine.messaging.channels.reach import reach
 from engine.messaging.channels.registry import template_keeper_for
 from engine.messaging.connections import credentials_of, get_channel
 from engine.messaging.failures import explain
+from engine.messaging.gates import is_template_held
 from engine.messaging.models import Channel, ChannelKind, Template, TemplateStatus
 from engine.messaging.template_rules import format_of, template_problems, with_examples
 from engine.messaging.templates import get_template, locked_template, revise, same_name
@@ -61,7 +62,8 @@ def create_template(
     parameter_format = parameter_format or format_of(components)
     _checked(TemplateDraft(name, language, category, parameter_format, components))
     with work.session() as session:
-        get_channel(session, channel_id)
+        with at_field("channel_id"):
+            get_channel(session, channel_id)
         template = Template(
             id=uuid7(),
             channel_id=channel_id,
@@ -154,9 +156,14 @@ def _put(template: Template, draft: TemplateDraft) -> None:
 
 
 def delete_template(work: Work, template_id: UUID) -> None:
-    """Delete a template here and at the provider; what was sent with it keeps its snapshot."""
+    """Delete a template here and at the provider; what was sent with it keeps its snapshot.
+
+    Conflict while a campaign is under way that still sends it.
+    """
     with work.session() as session:
         template = get_template(session, template_id)
+        if is_template_held(session, template_id):
+            raise _in_use()
     if template.provider_id is not None:
         keeper, credentials = _keeper(work, template.channel_id)
         try:
@@ -310,6 +317,15 @@ def _refusal(error: Refused) -> Invalid:
             extra={"provider_code": error.provider_code},
         )
     return Invalid(error.code, explain(error.code).text, extra={"provider_code": error.provider_code})
+
+
+def _in_use() -> Conflict:
+    return Conflict(
+        "template_in_use",
+        N_(
+            "A campaign that is under way still sends this template. Finish or cancel it, then delete the template."
+        ),
+    )
 
 
 def _exists() -> Invalid:

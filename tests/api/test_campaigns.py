@@ -96,3 +96,28 @@ def test_why_a_campaign_stands_still_is_told_in_words(
     shown = caller.http.get(f"/v1/campaigns/{made['id']}").json()
 
     assert shown["pause_reason"] == {"code": code, "text": words}
+
+
+def test_a_list_of_campaigns_of_no_state_there_is_names_those_there_are(caller: Caller) -> None:
+    answer = caller.http.get("/v1/campaigns", params={"status": "zzz"})
+
+    assert answer.status_code == 422
+    [told] = answer.json()["fields"]
+    assert (told["field"], told["code"]) == ("status", "unknown_choice")
+    assert "running" in told["detail"]
+
+
+def test_a_campaign_of_a_template_that_is_not_there_is_refused_at_its_field(
+    caller: Caller, stage: Stage
+) -> None:
+    body = {
+        "name": "Natal",
+        "channel_id": str(stage.channel_id),
+        "template_id": str(uuid7()),
+        "audience": {"all": True},
+    }
+
+    answer = caller.http.post("/v1/campaigns", json=body)
+
+    assert answer.status_code == 422
+    assert [(one["field"], one["code"]) for one in answer.json()["fields"]] == [("template_id", "not_found")]

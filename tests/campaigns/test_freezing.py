@@ -16,8 +16,10 @@ from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.connections import delete_channel
 from engine.messaging.counters import Steps
+from engine.messaging.gates import is_template_held
 from engine.messaging.models import Channel, MessageState, Template
 from engine.messaging.settlement import Verdict, settle
+from engine.messaging.template_desk import delete_template
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.jobs import campaigns as jobs
 from tests.campaigns.test_campaigns import begin, end_calls, look, make
@@ -90,6 +92,20 @@ def test_a_channel_can_not_be_deleted_while_a_campaign_is_under_way_that_has_no_
     with shop.work.session() as session:
         delete_channel(session, shop.channel_id)
         assert session.scalars(select(Channel.deleted_at)).one() is not None
+
+
+def test_a_template_can_not_be_deleted_while_a_campaign_is_under_way_that_sends_it(shop: Shop) -> None:
+    add_people(shop, 1)
+    campaign_id = begin(shop)
+
+    with pytest.raises(Conflict) as refused:
+        delete_template(shop.work, shop.template_id)
+    end_calls(shop, MessageState.FAILED, 1)
+    assert look(shop, campaign_id)[0] == "completed"
+    with shop.work.session() as session:
+        is_held = is_template_held(session, shop.template_id)
+
+    assert (refused.value.code, is_held) == ("template_in_use", False)
 
 
 def test_a_retry_by_a_channel_that_was_deleted_meanwhile_says_so(shop: Shop) -> None:

@@ -29,7 +29,7 @@ from engine.api.schemas.campaigns import (
     explain_group,
 )
 from engine.campaigns import queries, service
-from engine.campaigns.models import PULSE_SECONDS, Campaign
+from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignStatus
 from engine.messaging.rendering import text_of
 
 router = domain_router("campaigns")
@@ -50,7 +50,7 @@ def list_campaigns(
     caller: Caller,
     limit: Limit = 50,
     after: After = None,
-    status: str | None = None,
+    status: CampaignStatus | None = None,
     search: str | None = Query(default=None, max_length=200),
 ) -> CampaignPage:
     """Campaigns, newest first."""

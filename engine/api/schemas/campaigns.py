@@ -353,7 +353,7 @@ STUCK = N_("It can't go on as it is (%(code)s). Open it, and correct what is mar
 
 def pause_of(code: str | None, locale: str) -> dict[str, str] | None:
     """`{code, text}` for why a campaign stands still, in the reader's language; None when there is no reason."""
-    if code is None or code in EXPLANATIONS:
+    if code is None or (code in EXPLANATIONS and code not in PAUSES):
         return reason_of(code, None, locale)
     return {"code": code, "text": say(PAUSES.get(code, STUCK), locale, {"code": code})}
 
