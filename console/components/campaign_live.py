@@ -51,6 +51,7 @@ class CampaignLive(Component):
         "left.paused": N_("Nothing is sent while paused"),
         "left.pausing": N_("Messages already on their way are finishing"),
         "left.done": N_("Finished {when}"),
+        "connection": N_("Open the connection"),
         "left.draft": N_("Not started yet"),
         "left.scheduled": N_("Starts {when}"),
         "left.cancelled": N_("Cancelled; nothing more is sent"),

@@ -9,7 +9,7 @@ from console.components import AudiencePicker, Message, MessagePreview, Page, Sl
 from console.i18n import N_
 from console.views.base import View, plain, plain_all
 from console.views.campaign_basics import CampaignBasics
-from console.views.campaign_draft import CampaignDraft
+from console.views.campaign_draft import Body, CampaignDraft
 from console.views.campaign_review import CampaignReview
 from console.views.test_send import TestSend
 from engine.client.answers import AudienceCount
@@ -44,6 +44,7 @@ class CampaignEditor(View):
         self.draft = CampaignDraft()
         self._step = "message"
         self._count: AudienceCount | None = None
+        self._asked: Body | None = None
         self._wanted = ""
         self._seq = self._previews = 0
         self._under_way = self._just_saved = ""
@@ -97,7 +98,7 @@ class CampaignEditor(View):
             self.lead(f"/campaigns/{wanted}")
             return
         self.draft = draft
-        self._count, self._seq, self._under_way = None, 0, ""
+        self._count, self._asked, self._seq, self._under_way = None, None, 0, ""
         self.page.guard = False
         self._name_it()
         await self.basics.open(draft)
@@ -157,18 +158,26 @@ class CampaignEditor(View):
         seq = asked if isinstance(asked, int) else 0
         audience = message.get("audience")
 
+        self._seq, self._asked = seq, None
+        chosen = audience if isinstance(audience, dict) else None
+        if chosen != self.draft.audience:  # the count of the one it opened with changes nothing
+            self.page.guard = True
+        self.draft.audience = chosen
+        self._draw_steps()
+        self._count_audience()
+
+    def _count_audience(self) -> None:
+        """Counts whom the message reaches; that depends on its template, so without one the picker goes on waiting."""
+        seq, question = self._seq, self.draft.question
+        if not self.draft.audience or self.draft.template is None or question == self._asked:
+            return
+        self._asked = question
+
         async def answer() -> None:
-            self._seq = seq
-            chosen = audience if isinstance(audience, dict) else None
-            if chosen != self.draft.audience:  # the count of the one it opened with changes nothing
-                self.page.guard = True
-            self.draft.audience = chosen
-            self._draw_steps()
-            if self.draft.audience:
-                count = await self.tab.api.campaigns.audience(self.draft.question)
-                if seq == self._seq:  # else another audience was chosen while we waited
-                    self._count = count
-                    self.picker.show_count(seq, plain(count))
+            count = await self.tab.api.campaigns.audience(question)
+            if question is self._asked:  # else another audience was chosen while we waited
+                self._count = count
+                self.picker.show_count(seq, plain(count))
 
         self.tab.start(answer, failed=lambda sentence: self.picker.fail_count(seq, sentence))
 
@@ -208,6 +217,8 @@ class CampaignEditor(View):
         wanted = step if step in steps else "message"
         undone = next((one for one in steps[: steps.index(wanted)] if not self.draft.is_done(one)), None)
         self._step = undone or wanted
+        if self._step == "audience":
+            self._count_audience()
         if self._step == "variables":
             fields = [one.field for one in await self.tab.api.contacts.fields()]
             gaps = plain_all(self.draft.template.variables) if self.draft.template else []

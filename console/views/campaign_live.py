@@ -57,7 +57,7 @@ class CampaignPage(View):
 
     key: ClassVar = "campaign"
     title: ClassVar = N_("Campaign")
-    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED)
+    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED, FactKind.CHANNEL_CHANGED)
 
     def build(self) -> Viewable:
         """Figures on top, recipients below, and the dialog of the test message."""
@@ -186,16 +186,29 @@ class CampaignPage(View):
         if any(fact.kind == FactKind.CAMPAIGN_DELETED and fact.data.get("id") == self._id for fact in facts):
             self._gone()
             return
+        if self._is_of_its_channel(facts):
+            self.tab.start(self._again)  # whether it stands still, and why, the API says in words
         changes = self.frame.apply(fact.data for fact in facts if fact.kind == FactKind.CAMPAIGN_CHANGED)
         if self._id not in changes.changed:
             return
         row = self.frame.row(self._id) or {}
         self.live.patch(row)
         self._lay_out(row)
+        if "status" in changes.changed[self._id]:
+            self.tab.start(self._again)
         if "counts" in changes.changed[self._id]:
             self._rows.ask()
             if int((row.get("counts") or {}).get("failed", 0)) != self._failed_shown:
                 self._reasons.ask()
+
+    def _is_of_its_channel(self, facts: Sequence[Fact]) -> bool:
+        channel_id = (self.frame.row(self._id) or {}).get("channel_id")
+        return any(
+            fact.kind == FactKind.CHANNEL_CHANGED and fact.data.get("id") == channel_id for fact in facts
+        )
+
+    async def _again(self) -> None:
+        await self._fetch(self._id)
 
     def _gone(self) -> None:
         """Says once that the campaign was deleted, here or elsewhere, and leads back to the list."""

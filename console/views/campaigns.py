@@ -31,7 +31,7 @@ def campaign_cells(row: Row) -> Row:
     """A campaign as a row of the table."""
     counts = row.get("counts") or {}
     to_send = counts.get("total", 0) - counts.get("skipped", 0)
-    waiting = counts.get("queued", 0) + counts.get("dispatching", 0)
+    unsent = sum(counts.get(state, 0) for state in ("queued", "dispatching", "cancelled"))
     delivered = counts.get("delivered", 0) + counts.get("read", 0)
     tried = delivered + counts.get("accepted", 0) + counts.get("sent", 0) + counts.get("failed", 0)
     began = row.get("started_at") is not None
@@ -42,7 +42,7 @@ def campaign_cells(row: Row) -> Row:
         "name": row.get("name"),
         "about": " · ".join(part for part in (row.get("template_name"), row.get("channel_name")) if part),
         "status": row.get("status"),
-        "progress": (to_send - waiting) / to_send if began and to_send else None,
+        "progress": (to_send - unsent) / to_send if began and to_send else None,
         "recipients": counts.get("total") if began else None,
         "delivered": delivered / tried if tried else None,
         "read": counts.get("read", 0) / delivered if delivered else None,

@@ -148,8 +148,14 @@ class ConnectionPage(View):
         key = message.get("key")
         if key == "check":
             wanted = self._id
-            self._take_in(wanted, await self.tab.api.channels.check(wanted))
-            self.tab.shell.toast(self.words(N_("Checked at the provider.")), "success")
+            channel = await self.tab.api.channels.check(wanted)
+            self._take_in(wanted, channel)
+            if channel.status == "attention":
+                self.tab.shell.toast(
+                    self.words(N_("The check failed. What to do stands on this page.")), "error"
+                )
+            else:
+                self.tab.shell.toast(self.words(N_("Checked at the provider.")), "success")
         elif key == "edit":
             row = self.frame.row(self._id) or {}
             self.form.draw({"name": row.get("name"), "rate_per_second": row.get("rate_per_second")})

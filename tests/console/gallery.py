@@ -138,7 +138,7 @@ class Gallery:
         return kit.Page.of(self.reader, kit.Slot(table, fill=True))
 
     def live(self) -> Viewable:
-        """A campaign on its way; at `/planned`, one that waits for somebody to schedule it."""
+        """A campaign on its way; at `/planned` one that waits to be scheduled, at `/halted` and `/ended` such."""
         live = kit.CampaignLive(
             self.reader,
             allowed=["start", "pause", "resume", "retry", "cancel", "test", "export", "duplicate"],
@@ -147,6 +147,11 @@ class Gallery:
         if self.shell.route == "/planned":
             tomorrow = data.iso(data.NOW + timedelta(days=1))
             campaign |= {"status": "draft", "scheduled_at": tomorrow, "started_at": None}
+        if self.shell.route == "/halted":
+            campaign["pause_reason"] = {"code": "token_refused", "text": "Meta refuses the access token."}
+        if self.shell.route == "/ended":
+            nobody = dict.fromkeys(data.CAMPAIGN["counts"], 0)
+            campaign |= {"status": "cancelled", "counts": nobody | {"total": 40, "cancelled": 40}}
         live.draw(campaign)
         live.show_failures(data.FAILURES)
         live.show_exclusions(data.EXCLUSIONS)

@@ -92,7 +92,7 @@ CAMPAIGNS: list[Row] = [
 
 CAMPAIGN: Row = {
     "id": "c0", "name": "Black Friday: early access", "status": "running", "template_name": "oferta_novembro",
-    "channel_name": "Loja (sandbox)", "started_at": iso(NOW - timedelta(minutes=22)), "completed_at": None,
+    "channel_id": "ch0", "channel_name": "Loja (sandbox)", "started_at": iso(NOW - timedelta(minutes=22)), "completed_at": None,
     "scheduled_at": None, "created_at": iso(NOW - timedelta(days=2)), "rate_per_second": 38.4, "seconds_left": 41,
     "revision": 7,
     "counts": {"total": 5000, "queued": 1402, "dispatching": 24, "accepted": 120, "sent": 311, "delivered": 1180,

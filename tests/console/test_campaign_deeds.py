@@ -4,8 +4,10 @@ import asyncio
 
 from console.views.campaign_live import CampaignPage
 from console.views.campaigns import CampaignList, campaign_cells
+from console.views.connection import ConnectionPage
+from engine.client import Fact
 from tests.console.console_fake_data import Store
-from tests.console.console_setup import Ear, asked_paths, confirming, enter, make_tab, pause, play, say
+from tests.console.console_setup import Ear, asked_paths, confirming, enter, fact, make_tab, pause, play, say
 
 
 def test_a_campaign_that_has_not_begun_shows_what_it_would_send_instead_of_figures() -> None:
@@ -69,6 +71,53 @@ def test_a_campaign_is_copied_from_its_row_and_deleted_once_confirmed() -> None:
     assert draft not in store.campaigns
     assert (copy["name"], copy["template_id"]) == (f"Copy of {done['name']}", done["template_id"])
     assert view.tab.shell.route == f"/campaigns/{copy['id']}/edit"
+
+
+def test_a_campaign_that_was_cancelled_at_once_made_no_progress() -> None:
+    counts = {"total": 40, "skipped": 4, "cancelled": 36}
+    row = {"id": "1", "status": "cancelled", "started_at": "2026-11-01T00:00:00Z", "counts": counts}
+
+    assert campaign_cells(row)["progress"] == 0
+
+
+def test_a_campaign_is_fetched_again_when_it_or_its_connection_comes_to_stand_differently() -> None:
+    store = Store()
+    view = CampaignPage(make_tab(store))
+    ear = Ear(view.live)
+    running = store.campaigns[0]
+    enter(view, campaign_id=running["id"])
+    running["pause_reason"] = {"code": "token_refused", "text": "Meta refuses the access token."}
+
+    take(view, fact("channel.changed", {"id": running["channel_id"], "revision": 2, "status": "attention"}))
+    by_channel = ear.last("campaign")["campaign"].get("pause_reason")
+    running["pause_reason"] = None
+    take(view, fact("campaign.changed", {"id": running["id"], "revision": 3, "status": "paused"}))
+    by_itself = ear.last("campaign")["campaign"]["pause_reason"]
+
+    assert by_channel["code"] == "token_refused"
+    assert by_itself is None
+
+
+def take(view: CampaignPage, told: Fact) -> None:
+    """A fact arrives, and what it leads to has ended."""
+
+    async def story() -> None:
+        view.take([told])
+        await pause()
+
+    play(story)
+
+
+def test_a_check_that_fails_is_not_told_as_a_success() -> None:
+    store = Store()
+    view = ConnectionPage(make_tab(store))
+    shell = Ear(view.tab.shell)
+    enter(view, channel_id=store.channels[0]["id"])
+    store.channels[0] |= store.channel(0, "Vendas", "attention", "live")
+
+    say(view.page, "action", key="check")
+
+    assert shell.last("toast")["kind"] == "error"
 
 
 def test_the_time_a_cancelled_campaign_was_to_start_at_is_no_date_of_its_own() -> None:

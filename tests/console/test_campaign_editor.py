@@ -15,6 +15,12 @@ def buttons(view: CampaignEditor) -> dict[str, dict[str, Any]]:
     return {str(button["key"]): button for button in view.page.actions}
 
 
+def choose_template(view: CampaignEditor, store: Store) -> None:
+    """A name and a template, as the first step asks for."""
+    values = {"name": "Natal", "channel_id": view.draft.channel_id, "template_id": store.templates[1]["id"]}
+    say(view.basics.form, "change", name="template_id", values=values)
+
+
 def at_review(store: Store, campaign_id: str) -> CampaignEditor:
     """The editor at the last step of a campaign that has all it needs."""
     view = CampaignEditor(make_tab(store))
@@ -85,6 +91,7 @@ def test_a_late_count_of_an_audience_is_dropped() -> None:
     view = CampaignEditor(make_tab(store))
     ear = Ear(view.picker)
     enter(view)
+    choose_template(view, store)
 
     async def story() -> None:
         gate = store.gates["/v1/campaigns/audience"] = asyncio.Event()
@@ -101,6 +108,22 @@ def test_a_late_count_of_an_audience_is_dropped() -> None:
 
     assert [message["seq"] for message in ear.of("count")] == [2]
     assert view._count is None
+
+
+def test_an_audience_that_comes_before_the_template_is_counted_once_there_is_one() -> None:
+    store = Store()
+    view = CampaignEditor(make_tab(store))
+    ear = Ear(view.picker)
+    enter(view)
+
+    say(view.picker, "change", audience={"all": True}, seq=1)
+    before = asked_paths(store, "POST").count("/v1/campaigns/audience")
+    choose_template(view, store)
+    say(view.page, "action", key="next")
+
+    assert (before, ear.of("count_error")) == (0, [])
+    assert [message["seq"] for message in ear.of("count")] == [1]
+    assert view.stepper.current == "audience"
 
 
 def test_a_late_preview_is_not_drawn_over_a_newer_one() -> None:
@@ -131,8 +154,7 @@ def test_a_button_pressed_twice_saves_one_draft() -> None:
     store = Store()
     view = CampaignEditor(make_tab(store))
     enter(view)
-    values = {"name": "Natal", "channel_id": view.draft.channel_id, "template_id": store.templates[1]["id"]}
-    say(view.basics.form, "change", name="template_id", values=values)
+    choose_template(view, store)
     say(view.picker, "change", audience={"all": True}, seq=1)
     say(view.stepper, "step", key="review")
     seen: list[dict[str, dict[str, Any]]] = []
@@ -201,8 +223,7 @@ def test_a_test_message_leaves_the_draft_under_an_address_of_its_own() -> None:
     tab = make_tab(store)
     view = CampaignEditor(tab)
     enter(view)
-    values = {"name": "Natal", "channel_id": view.draft.channel_id, "template_id": store.templates[1]["id"]}
-    say(view.basics.form, "change", name="template_id", values=values)
+    choose_template(view, store)
     say(view.picker, "change", audience={"all": True}, seq=1)
     say(view.stepper, "step", key="review")
 

@@ -336,6 +336,24 @@ def test_a_campaign_is_paused_and_resumed(page: Page) -> None:
     expect(page.locator("h2")).to_contain_text("Sending")
 
 
+def test_a_campaign_says_why_nothing_leaves_and_leads_to_where_it_is_mended(page: Page) -> None:
+    page.goto("/console/halted")
+
+    said = page.locator("[data-reason=token_refused]")
+    expect(said).to_contain_text("Meta refuses the access token.")
+    expect(said.get_by_role("link", name="Open the connection")).to_have_attribute(
+        "href", re.compile("/connections/.+")
+    )
+
+
+def test_a_campaign_cancelled_before_anything_left_did_nothing(page: Page) -> None:
+    page.goto("/console/ended")
+
+    expect(page.get_by_label("Progress").first).to_contain_text("0%")
+    expect(page.get_by_label("Progress").first).to_contain_text("0 of 40")
+    expect(page.locator(".fun .t i")).to_have_count(0)
+
+
 def test_a_draft_with_a_time_is_scheduled_not_sent(page: Page) -> None:
     page.goto("/console/planned")
 

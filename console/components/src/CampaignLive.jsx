@@ -70,7 +70,8 @@ function when(campaign, t, f) {
 
 function Progress({campaign, counts}) {
   const {t, f} = useKit()
-  const reachable = Math.max(0, counts.total - counts.skipped - counts.cancelled), waiting = UNSETTLED.reduce((n, s) => n + counts[s], 0), done = Math.max(0, reachable - waiting)
+  // Who was cancelled never got it: a campaign that was cancelled at once did nothing of what it was to do.
+  const reachable = Math.max(0, counts.total - counts.skipped), unsent = counts.cancelled + UNSETTLED.reduce((n, s) => n + counts[s], 0), done = Math.max(0, reachable - unsent)
   const share = reachable ? done / reachable : campaign.status === "completed" ? 1 : 0
   return <section className="card big" aria-label={t("progress")}>
     <div className="line"><span className="pc num"><Count value={share} format={v => f.ratio(v, share > 0 && share < 1 ? 1 : 0)}/></span>
@@ -80,12 +81,20 @@ function Progress({campaign, counts}) {
   </section>
 }
 
+/** Why nothing leaves, where there is more to say than that somebody paused it. */
+function Standstill({campaign}) {
+  const {t} = useKit(), {pause_reason: reason, status} = campaign
+  if (!reason?.text || !STANDING.has(status)) return null
+  return <section className="card still halt" role="status" data-reason={reason.code}><Icon name="AlertTriangle" size={17}/><div><b>{reason.text}</b>{campaign.channel_id && <p><Link path={"/connections/" + campaign.channel_id}>{t("connection")}</Link></p>}</div></section>
+}
+
 /** What there is to say of a campaign before it began: figures would all be nought. */
 function Unbegun({campaign}) {
   const {t, f} = useKit(), reason = campaign.pause_reason?.text
   return <section className="card still" aria-label={t("progress")}><Icon name={STILL[campaign.status] ?? "Clock"} size={17}/><div><b>{when(campaign, t, f)}</b>{reason && <p>{reason}</p>}</div></section>
 }
 
+const STANDING = new Set(["running", "pausing", "paused"])
 const STILL = {draft: "Pencil", scheduled: "CalendarClock", cancelled: "Ban"}
 const HEADLINES = [["total", "Users"], ["delivered", "CheckCheck"], ["read", "Eye"], ["replied", "MessageCircle"], ["failed", "AlertCircle"]]
 
@@ -131,7 +140,7 @@ function Loaded({campaign, failures, exclusions, back, allowed, busy}) {
 
 function Figures({campaign, counts, funnel, parts, failures, exclusions}) {
   const {t, send} = useKit()
-  return <><Progress campaign={campaign} counts={counts}/>
+  return <><Standstill campaign={campaign}/><Progress campaign={campaign} counts={counts}/>
     <Headlines counts={counts} funnel={funnel}/>
     <div className="two"><section className="card"><h3>{t("states")}</h3><StackedBar parts={parts} onPick={state => send("state", {state})}/></section>
       <section className="card"><h3>{t("funnel")}</h3><FunnelBars steps={funnel} label={t("funnel")}/></section></div>

@@ -12,7 +12,7 @@ export function FunnelBars({steps, label}) {
       const share = before ? s.value / before : null
       return <li key={s.key} data-step={s.key}>
         <span className="l">{s.label}</span>
-        <span className="t"><i style={{width: (s.value / first) * 100 + "%", opacity: 1 - i * 0.13}}/></span>
+        <span className="t">{s.value > 0 && <i style={{width: (s.value / first) * 100 + "%", opacity: 1 - i * 0.13}}/>}</span>
         <span className="v"><Count value={s.value}/><small className="num" title={share === null ? undefined : t("of_previous", {share: f.ratio(share)})}>{share === null ? (i ? "–" : "") : f.share(share)}</small></span>
       </li>
     })}

@@ -56,6 +56,9 @@ export function GivenBlank({empty, fallback}) {
   return <Blank {...given} actions={given.action ? [given.action] : given.actions} onAction={key => send("action", {key})}/>
 }
 
+/** Long enough for the eye to see that it moved, over before the next figures come. */
+const TWEEN_MS = 180
+
 /** Counts from the number shown to the new one; the size of the first paint is the value itself. */
 export function useCounted(value) {
   const [shown, set] = React.useState(value)
@@ -72,7 +75,7 @@ export function useCounted(value) {
     const start = performance.now()
     let frame = 0
     const step = at => {
-      const k = Math.min(1, (at - start) / 500), eased = 1 - (1 - k) ** 3
+      const k = Math.min(1, (at - start) / TWEEN_MS), eased = 1 - (1 - k) ** 3
       now.current = k === 1 ? to : from + (to - from) * eased
       set(now.current)
       if (k < 1) frame = requestAnimationFrame(step)
