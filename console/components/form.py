@@ -48,6 +48,7 @@ class Form(Component):
         "clear": N_("Clear"),
         "time_zone": N_("Time zone: {zone}"),
         "drop": N_("Drop a file here or choose one"),
+        "drop.touch": N_("Choose a file"),
         "drop.active": N_("Drop it here"),
         "drop.limit": N_("up to {size}"),
         "uploading": N_("Sending {name}… {share}"),

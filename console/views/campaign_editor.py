@@ -10,7 +10,7 @@ from console.i18n import N_
 from console.views.base import View, plain, plain_all
 from console.views.campaign_basics import CampaignBasics
 from console.views.campaign_draft import Body, CampaignDraft
-from console.views.campaign_review import CampaignReview
+from console.views.campaign_review import CampaignReview, file_of
 from console.views.test_send import TestSend
 from engine.client.answers import AudienceCount
 
@@ -106,7 +106,8 @@ class CampaignEditor(View):
         self.review.open(draft)
         tags = await self.tab.api.contacts.tags()
         imports = await self.tab.api.contacts.imports()
-        self.picker.draw(draft.audience, tags=plain_all(tags), imports=plain_all(imports.items))
+        files = [one | {"total": one["created"] + one["updated"]} for one in plain_all(imports.items)]
+        self.picker.draw(draft.audience, tags=plain_all(tags), imports=files)
         await self._show_preview()
         await self._go("message")
 
@@ -226,7 +227,7 @@ class CampaignEditor(View):
             await self._show_preview()
         if self._step == "review":
             self._count = await self.tab.api.campaigns.audience(self.draft.question)
-            self.review.draw(self.draft, self._count)
+            self.review.draw(self.draft, self._count, await file_of(self.tab, self.draft))
             await self._show_preview()
         self._draw_steps()
 

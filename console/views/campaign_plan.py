@@ -7,7 +7,7 @@ from console.i18n import N_
 from console.tab import Tab
 from console.views.base import plain
 from console.views.campaign_draft import CampaignDraft
-from console.views.campaign_review import summary_of
+from console.views.campaign_review import file_of, summary_of
 from engine.client import RefusedError
 from engine.client.answers import AudienceCount, Campaign
 
@@ -39,6 +39,8 @@ class CampaignPlan:
         template = await api.templates.get(campaign.template_id) if campaign.template_id else None
         draft = CampaignDraft.of(campaign, template)
         count = await self._count(draft)
+        file = await file_of(self._tab, draft)
+        sender = await self._sender(campaign)
         drawn: dict[str, Any] = {"body": ""}
         if template is not None:
             body: dict[str, Any] = {"variables": draft.filled}
@@ -47,8 +49,8 @@ class CampaignPlan:
             drawn = plain(await api.templates.preview_saved(template.id, body))
         if campaign.id != self._wanted:  # another one may have been opened while we waited
             return
-        self.summary.draw(summary_of(self._tab.words, draft, count))
-        self.preview.sender = campaign.channel_name or ""
+        self.summary.draw(summary_of(self._tab.words, draft, count, file))
+        self.preview.sender = sender
         self.preview.caption = self._caption(count)
         self.preview.draw(drawn)
 
@@ -60,6 +62,14 @@ class CampaignPlan:
             return await self._tab.api.campaigns.audience(draft.question)
         except RefusedError:
             return None
+
+    async def _sender(self, campaign: Campaign) -> str:
+        """The name that people see, as in the editor; a connection that is gone is named as we called it."""
+        try:
+            channel = await self._tab.api.channels.get(campaign.channel_id or "")
+        except RefusedError:
+            return campaign.channel_name or ""
+        return channel.display_name or channel.name
 
     def _caption(self, count: AudienceCount | None) -> str:
         if count is None or not count.samples:

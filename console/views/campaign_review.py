@@ -8,6 +8,7 @@ from console.i18n import N_, Words
 from console.tab import Tab
 from console.views.base import values_of
 from console.views.campaign_draft import CampaignDraft
+from engine.client import RefusedError
 from engine.client.answers import AudienceCount
 
 type Button = dict[str, object]
@@ -65,9 +66,9 @@ class CampaignReview:
         """Whether the time that was chosen lies behind us: the engine would send at once."""
         return bool(draft.scheduled_at) and (draft.starts_at is None or draft.starts_at <= self._tab.now())
 
-    def draw(self, draft: CampaignDraft, count: AudienceCount) -> None:
-        """Draws what was chosen, and whom it reaches."""
-        self.summary.draw(summary_of(self._tab.words, draft, count))
+    def draw(self, draft: CampaignDraft, count: AudienceCount, file: str) -> None:
+        """Draws what was chosen, and whom it reaches; `file` is the name of an imported one."""
+        self.summary.draw(summary_of(self._tab.words, draft, count, file))
         if self._has_passed(draft):
             self._mark_time(draft)
 
@@ -114,7 +115,20 @@ class CampaignReview:
         )
 
 
-def summary_of(words: Words, draft: CampaignDraft, count: AudienceCount | None) -> list[dict[str, object]]:
+async def file_of(tab: Tab, draft: CampaignDraft) -> str:
+    """The name of the file whose people a campaign is for; empty where it is for others, or the import is gone."""
+    import_id = (draft.audience or {}).get("import_id")
+    if not import_id:
+        return ""
+    try:
+        return (await tab.api.contacts.import_(str(import_id))).filename
+    except RefusedError:
+        return ""
+
+
+def summary_of(
+    words: Words, draft: CampaignDraft, count: AudienceCount | None, file: str
+) -> list[dict[str, object]]:
     """What a campaign says to whom, as rows of details; without a count, whom it reaches is not told."""
     _ = words
     gaps: list[dict[str, object]] = [
@@ -125,7 +139,7 @@ def summary_of(words: Words, draft: CampaignDraft, count: AudienceCount | None) 
         {"key": "name", "label": _("Name"), "value": draft.name},
         {"key": "template", "label": _("Template"), "value": draft.template.name if draft.template else ""},
         *gaps,
-        {"key": "audience", "label": _("Audience"), "value": _audience_words(_, draft.audience or {})},
+        {"key": "audience", "label": _("Audience"), "value": _audience_words(_, draft.audience or {}, file)},
     ]
     if count is not None:
         left_out = " · ".join(
@@ -151,9 +165,13 @@ def _source_words(words: Words, source: object) -> str:
     return words(named) if named else str(source).removeprefix("field.")
 
 
-def _audience_words(words: Words, audience: Mapping[str, Any]) -> str:
+def _audience_words(words: Words, audience: Mapping[str, Any], file: str) -> str:
     if audience.get("tags"):
         return words(N_("People with tags: {tags}"), tags=", ".join(audience["tags"]))
     if audience.get("import_id"):
-        return words(N_("The people of one imported file"))
+        return (
+            words(N_("The people of {file}"), file=file)
+            if file
+            else words(N_("The people of one imported file"))
+        )
     return words(N_("Everyone")) if audience else ""

@@ -248,7 +248,9 @@ class ImportPage(View):
     def _next_steps(self, row: Row) -> list[dict[str, object]]:
         """What one wants of people who are in: to see them, and to write to them."""
         _ = self.words
-        steps: list[dict[str, object]] = [{"key": "seen", "label": _("See contacts"), "path": "/contacts"}]
+        steps: list[dict[str, object]] = [
+            {"key": "seen", "label": _("See all contacts"), "path": "/contacts"}
+        ]
         if self.tab.can("campaigns.write") and (row.get("created") or row.get("updated")):
             path = f"/campaigns/new?import={self._id}"
             steps.append({"key": "campaign", "label": _("Write to these people"), "path": path})

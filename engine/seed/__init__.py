@@ -10,7 +10,7 @@ from engine.core.db import Work
 from engine.core.ids import TenantId
 from engine.core.settings import SettingsError, settings
 from engine.core.system import system_session
-from engine.seed.history import write_history
+from engine.seed.history import date_back, write_history
 from engine.seed.people import write_people
 from engine.seed.sandbox import connect_sandbox
 
@@ -39,6 +39,7 @@ def seed_demo() -> bool:
     channel, templates = connect_sandbox(work)
     people = write_people(work, now())
     write_history(work, channel, templates, people, now())
+    date_back(work, now())
     # The people who sign in come last: a company without them is a half-made one, and the next start makes another.
     with system_session() as session:
         owner = create_user(

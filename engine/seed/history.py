@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient
@@ -479,3 +479,11 @@ def _derive_counters(session: Session) -> None:
              select channel_id, max(accepted_at) as at from messages where direction = 'out' group by 1) x
            where x.channel_id = c.id""",
     )
+
+
+def date_back(work: Work, moment: datetime) -> None:
+    """Have the number and its templates be older than what was sent by them."""
+    since = moment - timedelta(days=DAYS + 2)
+    with work.session() as session:
+        for table in (Channel, Template):
+            session.execute(update(table).values(created_at=since))

@@ -108,6 +108,20 @@ def take(view: CampaignPage, told: Fact) -> None:
     play(story)
 
 
+def test_a_draft_to_an_import_names_its_file_and_the_sender_that_people_see() -> None:
+    store = Store()
+    draft, imported = store.campaigns[3], store.imports[0]
+    draft["audience"] = {"import_id": imported["id"]}
+    view = CampaignPage(make_tab(store))
+    summary = Ear(view.plan.summary)
+
+    enter(view, campaign_id=draft["id"])
+
+    rows = {row["key"]: row["value"] for row in summary.of("rows")[0]["rows"]}
+    assert rows["audience"] == f"The people of {imported['filename']}"
+    assert view.plan.preview.sender == "Acme Varejo"
+
+
 def test_a_check_that_fails_is_not_told_as_a_success() -> None:
     store = Store()
     view = ConnectionPage(make_tab(store))

@@ -43,7 +43,8 @@ function build(locale, timeZone, currency) {
     bytes: b => {
       const names = ["byte", "kilobyte", "megabyte", "gigabyte"]
       let at = 0, v = b
-      while (v >= 1000 && at < 3) { v /= 1000; at += 1 }
+      // As computers show the size of a file: 256 MB are 256 × 1024 × 1024.
+      while (v >= 1024 && at < 3) { v /= 1024; at += 1 }
       return unit(v, names[at], v < 10 && at ? 1 : 0)
     },
     day: iso => date("day", {day: "numeric", month: "short", year: "numeric"}).format(new Date(iso)),

@@ -64,7 +64,7 @@ export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   return <div className={"drop" + (over ? " over" : "") + (error || invalid ? " bad" : "")} aria-invalid={invalid || undefined}
     onDragOver={e => { e.preventDefault(); setOver(true) }} onDragLeave={e => { if (!e.currentTarget.contains(e.relatedTarget)) setOver(false) }} onDrop={e => { e.preventDefault(); setOver(false); start(e.dataTransfer.files[0]) }}>
     <input ref={input} id={id} type="file" className="sr" accept={accept} aria-describedby={describedBy} onChange={e => { start(e.target.files[0]); e.target.value = "" }}/>
-    {!file && !done && <label htmlFor={id}><span className="disc"><Icon name="Upload" size={19}/></span><b>{t(over ? "drop.active" : "drop")}</b>
+    {!file && !done && <label htmlFor={id}><span className="disc"><Icon name="Upload" size={19}/></span><b>{t(over ? "drop.active" : matchMedia("(pointer: coarse)").matches ? "drop.touch" : "drop")}</b>
       <small>{[field.upload.hint ?? accept?.replaceAll(",", ", "), limit && t("drop.limit", {size: f.bytes(limit)})].filter(Boolean).join(" · ")}</small></label>}
     {(file || done) && <div className="file"><Icon name={error || invalid ? "AlertCircle" : done ? "CheckCircle2" : "FileSpreadsheet"} size={20}/>
       <div className="grow" role="status"><b>{file?.name ?? value?.filename ?? ""}</b>
