@@ -208,6 +208,8 @@ class Intake:
         )
         if not known or query.get("hub.mode") != ["subscribe"]:
             raise Unanswerable(403)
+        if not challenge:
+            raise Unanswerable(400)
         return challenge
 
     async def _ring(self) -> None:

@@ -22,7 +22,7 @@ def is_text(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def clean(text: str, length: int) -> str:
+def clean(text: str, length: int | None = None) -> str:
     """One line without control characters and doubled spaces, cut at `length`."""
     if not text.isprintable():
         text = "".join(sign if sign.isspace() or _is_kept(sign) else "" for sign in text)

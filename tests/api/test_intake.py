@@ -86,7 +86,7 @@ def test_an_unsigned_or_wrongly_signed_webhook_is_refused_and_not_stored(
     assert journal_rows(stage) == []
 
 
-@pytest.mark.parametrize(("language", "word"), [("en", "app secret"), ("pt-BR", "segredo do app")])
+@pytest.mark.parametrize(("language", "word"), [("en", "app secret"), ("pt-BR", "chave secreta do app")])
 def test_a_refusal_says_why_in_the_language_asked_for(
     door: Served, stage: Stage, language: str, word: str
 ) -> None:
@@ -237,6 +237,10 @@ def test_the_handshake_gives_the_challenge_back_as_plain_text(door: Served, stag
     assert (answer.status_code, answer.text) == (200, "<script>1</script>")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_handshake_that_asks_nothing_gets_no_answer_for_it(door: Served, stage: Stage) -> None:
+    assert handshake(door, stage, challenge="").status_code == 400
 
 
 @pytest.mark.parametrize("query", [{"verify_token": "wrong"}, {"verify_token": ""}, {"mode": "unsubscribe"}])

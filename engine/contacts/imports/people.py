@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.contacts.imports.columns import Plan
 from engine.contacts.imports.phones import is_rounded, read_phone
-from engine.contacts.wording import MAX_TAGS, VALUE_LENGTH, clean, clean_name, split_tags
+from engine.contacts.wording import MAX_TAGS, NAME_LENGTH, VALUE_LENGTH, clean, split_tags
 from engine.core.csvfile import without_guard
 
 SHOWN = 40
@@ -52,14 +52,19 @@ def read_person(line: int, cells: Sequence[str], plan: Plan, *, region: str) -> 
     if phone is None:
         code = "rounded_phone" if is_rounded(given[0]) else "bad_phone"
         return RejectedRow(line, cells, code, {"value": clean(given[0], SHOWN)})
-    name = " ".join(without_guard(cells[index].strip()) for index in plan.names if index < present)
+    name = clean(" ".join(without_guard(cells[index].strip()) for index in plan.names if index < present))
+    if len(name) > NAME_LENGTH:
+        return RejectedRow(line, cells, "long_name", {"limit": NAME_LENGTH})
     fields = {
         key: value
         for index, key in plan.fields
-        if index < present and (value := clean(without_guard(cells[index]), VALUE_LENGTH))
+        if index < present and (value := clean(without_guard(cells[index])))
     }
+    if any(len(value) > VALUE_LENGTH for value in fields.values()):
+        key = next(key for key, value in fields.items() if len(value) > VALUE_LENGTH)
+        return RejectedRow(line, cells, "long_value", {"field": key, "limit": VALUE_LENGTH})
     tags: tuple[str, ...] = ()
     for index in plan.tags:
         if index < present and cells[index]:
             tags += split_tags(cells[index])
-    return ImportedPerson(phone, clean_name(name), fields, tags)
+    return ImportedPerson(phone, name, fields, tags)

@@ -55,6 +55,8 @@ ROW_TEXTS: Mapping[str, str] = {
         "The spreadsheet rounded this number to %(value)s, so its last digits are lost. "
         "Format the column as text and save it again."
     ),
+    "long_name": N_("This name is longer than %(limit)s characters. Shorten it."),
+    "long_value": N_("The value of “%(field)s” is longer than %(limit)s characters. Shorten it."),
     "too_many_cells": N_(
         "This row has more cells than the heading. A text with a separator in it needs quotes around it."
     ),
