@@ -6,13 +6,13 @@ deadlock. tests/campaigns compares them with the rows after each verb.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, select, text
+from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -150,21 +150,3 @@ def moved(tallies: Tallies, gate_id: UUID | None, before: str | None, after: str
     if before is not None:
         tallies[gate_id, before] -= 1
     tallies[gate_id, after] += 1
-
-
-def tallies_of(session: Session, gates: Collection[UUID]) -> dict[UUID, dict[MessageState, int]]:
-    """For each gate how many counted messages stand in each state (states with none are left out)."""
-    tallies: dict[UUID, dict[MessageState, int]] = {gate_id: {} for gate_id in gates}
-    rows = session.execute(
-        select(MessageTally.gate_id, MessageTally.state, MessageTally.n).where(
-            MessageTally.gate_id.in_(tallies), MessageTally.n != 0
-        )
-    )
-    for gate_id, state, n in rows:
-        tallies[gate_id][MessageState(state)] = n
-    return tallies
-
-
-def tally_of(session: Session, gate_id: UUID) -> dict[MessageState, int]:
-    """How many counted messages of a gate stand in each state (states with none are left out)."""
-    return tallies_of(session, [gate_id])[gate_id]

@@ -256,3 +256,17 @@ def test_a_state_changes_only_as_the_table_allows(shop: Shop, before: CampaignSt
     assert allowed == TRANSITIONS[before]
     with shop.work.session() as session:
         assert session.scalars(select(Campaign.status)).one() == "draft"
+
+
+def test_counts_add_up_while_a_page_of_the_audience_is_written(shop: Shop) -> None:
+    add_people(shop, 2)
+    campaign_id = make(shop)
+    with shop.work.session() as session:
+        service.start(session, campaign_id)
+
+    with shop.work.session() as reading:
+        campaign = queries.get_campaign(reading, campaign_id)
+        freezing.freeze(shop.work, campaign_id)
+        counts = queries.counts_of(reading, campaign)
+
+    assert counts["total"] == counts["queued"] == 2
