@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 from panel.viewable import Viewable
 
@@ -40,6 +41,8 @@ class Contacts(View):
         """The table, and the drawer over it."""
         tab = self.tab
         self._open_id = ""
+        self._tags: list[Row] = []
+        self._import: Row | None = None
         self._writes = tab.can("contacts.write")
         self.table = self._build_table()
         self.feed = TableFeed(self.table, contact_cells)
@@ -97,7 +100,8 @@ class Contacts(View):
     async def enter(self, **parts: str) -> None:
         """Asks for the page again, and opens the person the route names."""
         self._open_id = wanted = parts.get("contact_id", "")
-        self.table.refresh()
+        if not await self._narrow():
+            self.table.refresh()
         if not wanted:
             self.person.close()
         await self._learn()
@@ -120,23 +124,39 @@ class Contacts(View):
         tags = await self.tab.api.contacts.tags()
         self.person.tags = [one.tag for one in tags]
         self.person.fields = [one.field for one in await self.tab.api.contacts.fields()]
-        chips = [{"value": one.tag, "label": one.tag, "n": one.contacts} for one in tags[:TAG_CHIPS]]
-        self.table.filters = (
-            [
-                {
-                    "key": "tag",
-                    "label": self.words(N_("Tags")),
-                    "all": self.words(N_("All contacts")),
-                    "options": chips,
-                }
-            ]
-            if chips
-            else []
+        self._tags = [{"value": one.tag, "label": one.tag, "n": one.contacts} for one in tags[:TAG_CHIPS]]
+        self._draw_filters()
+
+    async def _narrow(self) -> bool:
+        """Shows the people of the import that the route names, under the name of its file; False when it names none."""
+        asked = parse_qs(urlsplit(self.tab.shell.route).query).get("import", [])
+        if not asked:
+            return False
+        found = await self.tab.api.contacts.import_(asked[0])
+        self._import = {"value": found.id, "label": found.filename, "n": found.created + found.updated}
+        self._draw_filters()
+        self.table.reset(filters={"import": found.id})
+        return True
+
+    def _draw_filters(self) -> None:
+        _ = self.words
+        rows = (
+            ("import", _("Import"), [self._import] if self._import else []),
+            ("tag", _("Tags"), self._tags),
         )
+        self.table.filters = [
+            {"key": key, "label": label, "all": _("All contacts"), "options": options}
+            for key, label, options in rows
+            if options
+        ]
 
     async def _answer(self, query: Query) -> None:
         page = await self.tab.api.contacts.list(
-            search=query.search, tag=query.filters.get("tag"), after=query.after, limit=query.limit
+            search=query.search,
+            tag=query.filters.get("tag"),
+            import_id=query.filters.get("import"),
+            after=query.after,
+            limit=query.limit,
         )
         self.feed.answer(query, page)
 

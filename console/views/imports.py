@@ -249,7 +249,7 @@ class ImportPage(View):
         """What one wants of people who are in: to see them, and to write to them."""
         _ = self.words
         steps: list[dict[str, object]] = [
-            {"key": "seen", "label": _("See all contacts"), "path": "/contacts"}
+            {"key": "seen", "label": _("See these people"), "path": f"/contacts?import={self._id}"}
         ]
         if self.tab.can("campaigns.write") and (row.get("created") or row.get("updated")):
             path = f"/campaigns/new?import={self._id}"

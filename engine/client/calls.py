@@ -90,11 +90,23 @@ class Contacts:
         self._wire = wire
 
     async def list(
-        self, *, search: str = "", tag: str | None = None, after: str | None = None, limit: int = 50
+        self,
+        *,
+        search: str = "",
+        tag: str | None = None,
+        import_id: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
     ) -> Page[Contact]:
         """One page of people, newest first."""
         return await self._wire.get(
-            "/v1/contacts", Page[Contact], search=search, tag=tag, after=after, limit=limit
+            "/v1/contacts",
+            Page[Contact],
+            search=search,
+            tag=tag,
+            import_id=import_id,
+            after=after,
+            limit=limit,
         )
 
     def all(self, *, search: str = "", tag: str | None = None) -> AsyncIterator[Contact]:

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal, select, text
+from sqlalchemy import Select, exists, func, literal, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Session
 
 from engine.contacts.identities import Identity, as_identity
-from engine.contacts.models import Contact, ContactField, ContactIdentity, ContactTag, IdentityKind
+from engine.contacts.models import (
+    Contact,
+    ContactField,
+    ContactIdentity,
+    ContactTag,
+    IdentityKind,
+    ImportContact,
+)
 from engine.contacts.rows import find_contact, get_contact
 from engine.contacts.searching import Patterns, patterns_of
 from engine.contacts.wording import TAG_LENGTH, clean
@@ -81,18 +88,26 @@ def list_contacts(
     *,
     search: str = "",
     tag: str | None = None,
+    import_id: UUID | None = None,
     after: str | None = None,
     limit: int | None = None,
 ) -> ContactPage:
-    """One page of people, the newest first."""
+    """One page of people, the newest first; `import_id` leaves those whom that import brought or touched."""
     size = clamp(limit)
     before = decode_id(after)
     patterns = patterns_of(search)
     tag = clean(tag, TAG_LENGTH) if tag else None
-    ids = _ids_found(patterns, tag, before, size) if patterns else _ids_listed(tag, before, size)
+    if import_id is not None:
+        ids = _ids_of_import(import_id, patterns, tag, before).limit(size + 1)
+    else:
+        ids = _ids_found(patterns, tag, before, size) if patterns else _ids_listed(tag, before, size)
     rows = session.scalars(select(Contact).where(Contact.id.in_(ids)).order_by(Contact.id.desc())).all()
     page = page_of(rows, size, lambda contact: (contact.id,))
-    total = _count(session, patterns, tag)
+    if import_id is not None:
+        counted = _ids_of_import(import_id, patterns, tag, None).limit(COUNTED + 1).subquery()
+        total = session.scalar(select(func.count()).select_from(counted)) or 0
+    else:
+        total = _count(session, patterns, tag)
     return ContactPage(
         _with_details(session, page.items), page.next, min(total, COUNTED), total_is_capped=total > COUNTED
     )
@@ -110,6 +125,21 @@ def _ids_found(patterns: Patterns, tag: str | None, before: UUID | None, size: i
         size + 1,
     )
     return select(found.column_valued("id"))
+
+
+def _ids_of_import(
+    import_id: UUID, patterns: Patterns | None, tag: str | None, before: UUID | None
+) -> Select[UUID]:
+    """The ids of an import's people, the newest first; a search looks through these people only."""
+    column = ImportContact.contact_id
+    statement = select(column).where(ImportContact.import_id == import_id).order_by(column.desc())
+    if patterns is not None:
+        either = or_(Contact.searchable.like(patterns.word), Contact.searchable.like(patterns.other_spelling))
+        more = [Contact.searchable.like(pattern) for pattern in patterns.more]
+        statement = statement.join(Contact, Contact.id == column).where(either, *more)
+    if tag is not None:
+        statement = statement.where(exists().where(ContactTag.tag == tag, ContactTag.contact_id == column))
+    return statement if before is None else statement.where(column < before)
 
 
 def _ids_listed(tag: str | None, before: UUID | None, size: int) -> Select[UUID]:

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from console.views.campaign_editor import CampaignEditor
+from console.views.contacts import Contacts
 from console.views.import_wizard import ImportWizard
 from console.views.imports import ImportPage
 from tests.console.console_fake_data import Store
-from tests.console.console_setup import Ear, asked_paths, confirming, enter, fact, make_tab, say
+from tests.console.console_setup import Ear, ask, asked_paths, confirming, enter, fact, make_tab, say
 
 
 def test_a_file_becomes_columns_then_an_import_with_what_the_people_agreed_to() -> None:
@@ -88,8 +89,23 @@ def test_who_came_with_an_import_can_be_written_to_at_once() -> None:
     page.tab.shell.route = str(offered["campaign"])
     enter(editor)
 
-    assert offered["seen"] == "/contacts"
+    assert offered["seen"] == f"/contacts?import={done['id']}"
     assert editor.draft.audience == {"import_id": done["id"]}
+
+
+def test_who_came_with_an_import_is_listed_under_the_name_of_its_file() -> None:
+    store = Store()
+    tab = make_tab(store)
+    view, done = Contacts(tab), store.imports[0]
+    ear = Ear(view.table)
+    tab.shell.route = f"/contacts?import={done['id']}"
+
+    enter(view)
+    ask(view.table, filters={"import": done["id"]})
+
+    assert ear.last("reset")["filters"] == {"import": done["id"]}
+    assert [option["label"] for option in view.table.filters[0]["options"]] == [done["filename"]]
+    assert len(ear.last("page")["rows"]) == 3
 
 
 def test_a_running_import_moves_and_offers_its_rejected_rows_when_done() -> None:

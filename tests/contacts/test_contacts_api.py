@@ -343,3 +343,35 @@ def test_an_import_is_cancelled_with_the_reason(world: World, caller: Caller) ->
         "text": "Somebody cancelled this import. The rows taken until then are kept.",
     }
     assert (again.status_code, again.json()["code"]) == (409, "import_ended")
+
+
+def test_the_people_of_an_import_are_listed_searched_and_paged_apart(caller: Caller) -> None:
+    caller.http.post("/v1/contacts", json={"name": "Zoe", "phone": "+5571980000999"})
+    file = "Nome;Celular;Etiquetas\n" + "".join(
+        f"Ana {number};(71) 98000-01{number:02d};{'vip' if number % 2 else 'nova'}\n" for number in range(5)
+    )
+    import_id = finish(caller, send(caller, file.encode())).json()["id"]
+
+    def names(**asked: object) -> tuple[list[str], int]:
+        page = caller.http.get("/v1/contacts", params={"import_id": import_id, **asked}).json()
+        return sorted(one["name"] for one in page["items"]), page["total"]
+
+    first = caller.http.get("/v1/contacts", params={"import_id": import_id, "limit": 3}).json()
+    rest = caller.http.get(
+        "/v1/contacts", params={"import_id": import_id, "limit": 3, "after": first["next"]}
+    ).json()
+
+    assert names() == ([f"Ana {number}" for number in range(5)], 5)
+    assert names(tag="vip") == (["Ana 1", "Ana 3"], 2)
+    assert names(search="ana 2") == (["Ana 2"], 1)
+    assert names(search="zoe") == ([], 0)
+    assert names(search="98000-0104", tag="nova") == (["Ana 4"], 1)
+    assert len({one["id"] for one in first["items"] + rest["items"]}) == 5
+    assert rest["next"] is None
+
+
+def test_the_people_of_an_import_of_another_company_are_nobody(caller: Caller, world: World) -> None:
+    import_id = finish(caller, send(caller)).json()["id"]
+    other = world.caller()
+
+    assert other.http.get("/v1/contacts", params={"import_id": import_id}).json()["items"] == []

@@ -63,6 +63,7 @@ def region_of(session: Session, caller: Caller) -> str:
 
 @router.get("/v1/contacts")
 def list_contacts(
+    *,
     session: Transaction,
     limit: Limit = 50,
     after: After = None,
@@ -70,9 +71,13 @@ def list_contacts(
         str, Query(description="Words of a name or a field, or a piece of a phone number.")
     ] = "",
     tag: str | None = None,
+    import_id: Annotated[UUID | None, Query(description="Whom this import brought or touched.")] = None,
 ) -> ContactList:
     """People, the newest first."""
-    return ContactList.of(queries.list_contacts(session, search=search, tag=tag, after=after, limit=limit))
+    page = queries.list_contacts(
+        session, search=search, tag=tag, import_id=import_id, after=after, limit=limit
+    )
+    return ContactList.of(page)
 
 
 @router.post("/v1/contacts", status_code=201, dependencies=agents, responses={409: {}})
