@@ -136,5 +136,13 @@ class LiveTable(Component):
         self._tell("refresh")
 
     def reset(self, *, search: str = "", filters: Mapping[str, str] | None = None) -> None:
-        """Go to the first page with this search and these filters."""
-        self._tell("reset", search=search, filters=dict(filters or {}))
+        """Go to the first page with this search and these filters, at once or as soon as the table is on screen."""
+        self._keep("reset", search=search, filters=dict(filters or {}))
+
+    def _receive(self, message: Message) -> None:
+        """A query with what was asked for says that it arrived: from then on the person's own choice counts."""
+        kept = self._kept.get("reset")
+        if kept is not None and message.get("type") == "query":
+            asked = (message.get("search") or "", message.get("filters") or {})
+            if asked == (kept["search"], kept["filters"]):
+                del self._kept["reset"]

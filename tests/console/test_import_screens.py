@@ -108,6 +108,21 @@ def test_who_came_with_an_import_is_listed_under_the_name_of_its_file() -> None:
     assert len(ear.last("page")["rows"]) == 3
 
 
+def test_what_a_table_was_narrowed_to_waits_until_it_is_on_screen_and_no_longer() -> None:
+    store = Store()
+    view = Contacts(make_tab(store))
+    ear = Ear(view.table)
+
+    view.table.reset(filters={"tag": "vip"})  # nobody hears it: the table is not there yet
+    ask(view.table)
+    say(view.table, "ready")
+    again = len(ear.of("reset"))
+    ask(view.table, seq=2, filters={"tag": "vip"})
+    say(view.table, "ready")
+
+    assert (again, len(ear.of("reset"))) == (2, 2)
+
+
 def test_a_running_import_moves_and_offers_its_rejected_rows_when_done() -> None:
     store = Store()
     view = ImportPage(make_tab(store))
