@@ -5,7 +5,6 @@ the same in every program (RFC 8259, section 6).
 """
 
 import math
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -15,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from engine.core.errors import FieldProblem, Invalid
 from engine.core.i18n import N_
+from engine.core.wording import is_storable
 
 MOST = 2**53 - 1
 DEEPEST = 32
 OFF_THE_LOOP = 64 * 1024  # bytes; a longer body would hold up the others while it is looked through
-NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 SIGNS = ("not_text", N_("This has signs that are not text."))
 LARGE = ("out_of_range", N_("This number is too large."))
@@ -46,7 +45,7 @@ async def look_through(request: Request) -> None:
     problems = [
         FieldProblem(name, *SIGNS)
         for name, value in (*request.query_params.multi_items(), *request.path_params.items())
-        if NOT_TEXT.search(f"{name}{value}")
+        if not is_storable(f"{name}{value}")
     ]
     if not problems and "json" in request.headers.get("content-type", ""):
         problems = await _of_body(request)
@@ -78,11 +77,11 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, str]]:
             yield (path, *DEEP)
             return
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(key, str) and NOT_TEXT.search(key):
+            if isinstance(key, str) and not is_storable(key):
                 yield (path, *SIGNS)
             else:
                 yield from _walk(inner, f"{path}.{key}" if path else str(key), depth + 1)
-    elif isinstance(value, str) and NOT_TEXT.search(value):
+    elif isinstance(value, str) and not is_storable(value):
         yield (path, *SIGNS)
     elif isinstance(value, int) and abs(value) > MOST:
         yield (path, *LARGE)

@@ -17,11 +17,6 @@ _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _TAG_SEPARATORS = re.compile(r"[,;|]")
 
 
-def is_text(text: str) -> bool:
-    """Whether PostgreSQL can store it: no zero character, and no half of one (which UTF-8 can't write)."""
-    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
 def clean(text: str, length: int | None = None) -> str:
     """One line without control characters and doubled spaces, cut at `length`."""
     if not text.isprintable():

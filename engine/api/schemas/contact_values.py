@@ -9,13 +9,14 @@ from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from engine.api.plain_json import MOST
-from engine.contacts.wording import FIELD_LENGTH, NAME_LENGTH, TAG_LENGTH, VALUE_LENGTH, field_name, is_text
+from engine.contacts.wording import FIELD_LENGTH, NAME_LENGTH, TAG_LENGTH, VALUE_LENGTH, field_name
 from engine.core.i18n import N_
+from engine.core.wording import is_storable
 
 
 def _as_text(text: str) -> str:
     """The same text, if it can be stored."""
-    if not is_text(text):
+    if not is_storable(text):
         raise PydanticCustomError("not_text", "not text")
     return text
 

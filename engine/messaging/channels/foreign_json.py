@@ -1,13 +1,13 @@
 """Careful reading of JSON that others wrote: each answer is of the type it says, or None."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL stores neither NUL nor half a surrogate pair
+from engine.core.wording import UNSTORABLE
+
 NOTHING: Mapping[str, Any] = {}
 
 
