@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.contacts.models import Contact
-from engine.core.errors import Invalid
+from engine.contacts.rows import get_contact
+from engine.core.errors import at_field
 from engine.messaging.rendering import Preview, Sendable, preview, variables_of
 from engine.messaging.sources import check_sources, resolve
 
@@ -20,7 +19,10 @@ def preview_for(
 
     With no variables at all every gap shows its example.
     """
-    contact = _contact(session, contact_id)
+    contact = None
+    if contact_id is not None:
+        with at_field("contact_id"):
+            contact = get_contact(session, contact_id)
     sources = check_sources(template, variables or {}, complete=False)
     params = dict(resolve(contact, sources).params)
     if contact is None:
@@ -29,14 +31,3 @@ def preview_for(
             if is_open and variable.example:
                 params.setdefault(variable.key, variable.example)
     return preview(template, params)
-
-
-def _contact(session: Session, contact_id: UUID | None) -> Contact | None:
-    if contact_id is None:
-        return None
-    contact = session.scalars(select(Contact).where(Contact.id == contact_id)).first()
-    if contact is None:
-        raise Invalid.field(
-            "contact_id", "not_found", "We could not find this. It may have been deleted. Choose another."
-        )
-    return contact

@@ -179,7 +179,8 @@ def delete_template(work: Work, template_id: UUID) -> None:
 
 def sync_templates(work: Work, channel_id: UUID) -> Synced:
     """Make our templates of a channel equal to the provider's; ProviderError when it can't be asked."""
-    keeper, credentials = _keeper(work, channel_id)
+    with at_field("channel_id"):
+        keeper, credentials = _keeper(work, channel_id)
     began = now()
     items: list[ProviderTemplate] = []
     after: str | None = None

@@ -17,7 +17,6 @@ from engine.api.schemas.templates import (
     TemplateChanges,
     TemplatePage,
 )
-from engine.core.errors import at_field
 from engine.messaging import template_desk, templates
 from engine.messaging.models import TemplateStatus
 from engine.messaging.previews import preview_for
@@ -65,8 +64,7 @@ def list_templates(
 @router.post("/v1/templates/sync", dependencies=managers)
 def sync_templates(body: SyncBody, work: Doing) -> SyncAnswer:
     """Make the templates of a channel equal to the provider's."""
-    with at_field("channel_id"):
-        return SyncAnswer.of(template_desk.sync_templates(work, body.channel_id))
+    return SyncAnswer.of(template_desk.sync_templates(work, body.channel_id))
 
 
 @router.post("/v1/templates/preview", dependencies=readers)
