@@ -60,9 +60,9 @@ def read_person(line: int, cells: Sequence[str], plan: Plan, *, region: str) -> 
         for index, key in plan.fields
         if index < present and (value := clean(without_guard(cells[index])))
     }
-    if any(len(value) > VALUE_LENGTH for value in fields.values()):
-        key = next(key for key, value in fields.items() if len(value) > VALUE_LENGTH)
-        return RejectedRow(line, cells, "long_value", {"field": key, "limit": VALUE_LENGTH})
+    for key, value in fields.items():
+        if len(value) > VALUE_LENGTH:
+            return RejectedRow(line, cells, "long_value", {"field": key, "limit": VALUE_LENGTH})
     tags: tuple[str, ...] = ()
     for index in plan.tags:
         if index < present and cells[index]:
