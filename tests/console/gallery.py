@@ -138,7 +138,7 @@ class Gallery:
         return kit.Page.of(self.reader, kit.Slot(table, fill=True))
 
     def live(self) -> Viewable:
-        """A campaign on its way; at `/planned` one that waits to be scheduled, at `/halted` and `/ended` such."""
+        """A campaign on its way; at `/planned` one that waits to be scheduled, at `/halted`, `/stopped` and `/ended` such."""
         live = kit.CampaignLive(
             self.reader,
             allowed=["start", "pause", "resume", "retry", "cancel", "test", "export", "duplicate"],
@@ -149,6 +149,9 @@ class Gallery:
             campaign |= {"status": "draft", "scheduled_at": tomorrow, "started_at": None}
         if self.shell.route == "/halted":
             campaign["pause_reason"] = {"code": "token_refused", "text": "Meta refuses the access token."}
+        if self.shell.route == "/stopped":
+            gone = {"code": "template_gone", "text": "The template of this campaign was deleted."}
+            campaign |= {"status": "paused", "pause_reason": gone}
         if self.shell.route == "/ended":
             nobody = dict.fromkeys(data.CAMPAIGN["counts"], 0)
             campaign |= {"status": "cancelled", "counts": nobody | {"total": 40, "cancelled": 40}}

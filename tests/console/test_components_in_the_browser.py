@@ -346,6 +346,13 @@ def test_a_campaign_says_why_nothing_leaves_and_leads_to_where_it_is_mended(page
     )
 
 
+def test_a_campaign_that_stopped_for_a_reason_of_its_own_leads_to_no_connection(page: Page) -> None:
+    page.goto("/console/stopped")
+
+    expect(page.locator("[data-reason=template_gone]")).to_contain_text("was deleted")
+    expect(page.get_by_role("link", name="Open the connection")).to_have_count(0)
+
+
 def test_a_campaign_cancelled_before_anything_left_did_nothing(page: Page) -> None:
     page.goto("/console/ended")
 

@@ -84,8 +84,10 @@ function Progress({campaign, counts}) {
 /** Why nothing leaves, where there is more to say than that somebody paused it. */
 function Standstill({campaign}) {
   const {t} = useKit(), {pause_reason: reason, status} = campaign
+  // One that runs and sends nothing waits for its connection; one that is paused has a reason of its own.
+  const mend = status === "running" ? "/connections/" + campaign.channel_id : ""
   if (!reason?.text || !STANDING.has(status)) return null
-  return <section className="card still halt" role="status" data-reason={reason.code}><Icon name="AlertTriangle" size={17}/><div><b>{reason.text}</b>{campaign.channel_id && <p><Link path={"/connections/" + campaign.channel_id}>{t("connection")}</Link></p>}</div></section>
+  return <section className="card still halt" role="status" data-reason={reason.code}><Icon name="AlertTriangle" size={17}/><div><b>{reason.text}</b>{mend && <p><Link path={mend}>{t("connection")}</Link></p>}</div></section>
 }
 
 /** What there is to say of a campaign before it began: figures would all be nought. */

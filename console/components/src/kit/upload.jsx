@@ -2,7 +2,7 @@
 import * as React from "react"
 import {Icon} from "./icons.jsx"
 import {Button, IconButton, Track} from "./parts.jsx"
-import {useKit, useMessages} from "./wire.jsx"
+import {useKit, useMedia, useMessages} from "./wire.jsx"
 
 function send({file, url, field, extra, onProgress, onDone}) {
   const form = new FormData(), request = new XMLHttpRequest()
@@ -29,7 +29,7 @@ const opening = (file, {first_bytes: bytes, whole}) => bytes && file.size > byte
 
 export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   const {t, f, send: tell} = useKit()
-  const {url, accept, max_bytes: limit} = field.upload
+  const {url, accept, max_bytes: limit} = field.upload, isTouched = useMedia("(pointer: coarse)")
   const [state, set] = React.useState({}), [over, setOver] = React.useState(false), input = React.useRef(null), request = React.useRef(null), chosen = React.useRef(null)
   React.useEffect(() => () => request.current?.abort(), [])
   const fail = (file, text) => set({file, error: text})
@@ -64,7 +64,7 @@ export function FileDrop({id, field, value, onChange, invalid, describedBy}) {
   return <div className={"drop" + (over ? " over" : "") + (error || invalid ? " bad" : "")} aria-invalid={invalid || undefined}
     onDragOver={e => { e.preventDefault(); setOver(true) }} onDragLeave={e => { if (!e.currentTarget.contains(e.relatedTarget)) setOver(false) }} onDrop={e => { e.preventDefault(); setOver(false); start(e.dataTransfer.files[0]) }}>
     <input ref={input} id={id} type="file" className="sr" accept={accept} aria-describedby={describedBy} onChange={e => { start(e.target.files[0]); e.target.value = "" }}/>
-    {!file && !done && <label htmlFor={id}><span className="disc"><Icon name="Upload" size={19}/></span><b>{t(over ? "drop.active" : matchMedia("(pointer: coarse)").matches ? "drop.touch" : "drop")}</b>
+    {!file && !done && <label htmlFor={id}><span className="disc"><Icon name="Upload" size={19}/></span><b>{t(over ? "drop.active" : isTouched ? "drop.touch" : "drop")}</b>
       <small>{[field.upload.hint ?? accept?.replaceAll(",", ", "), limit && t("drop.limit", {size: f.bytes(limit)})].filter(Boolean).join(" · ")}</small></label>}
     {(file || done) && <div className="file"><Icon name={error || invalid ? "AlertCircle" : done ? "CheckCircle2" : "FileSpreadsheet"} size={20}/>
       <div className="grow" role="status"><b>{file?.name ?? value?.filename ?? ""}</b>
