@@ -1,16 +1,29 @@
 """The facts that campaigns state."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import Campaign
-from engine.campaigns.queries import Standing, standing_of
+from engine.campaigns.queries import Standing, standings_of
 from engine.core.events import Fact, emit
 
 
 def state_changed(session: Session, campaign: Campaign) -> None:
     """`campaign.changed`: how the campaign stands now, in absolute values; the newest revision wins."""
+    states_changed(session, [campaign])
+
+
+def states_changed(session: Session, campaigns: Sequence[Campaign]) -> None:
+    """The same of some campaigns, asked of the database at once."""
+    if not campaigns:
+        return
     session.flush()
-    emit(session, Fact("campaign.changed", wire_of(campaign, standing_of(session, campaign))))
+    standings = standings_of(session, campaigns)
+    emit(
+        session,
+        *(Fact("campaign.changed", wire_of(campaign, standings[campaign.id])) for campaign in campaigns),
+    )
 
 
 def wire_of(campaign: Campaign, standing: Standing) -> dict[str, object]:

@@ -84,6 +84,7 @@ class Campaign(TenantTable, Base):
             "status",
             postgresql_where=text("status in ('scheduled', 'running', 'pausing')"),
         ),
+        Index("ix_campaigns_gate", "tenant_id", "gate_id"),
         Index("ix_campaigns_unfinished", "tenant_id", "id", postgresql_where=text("unfinished")),
     )
 

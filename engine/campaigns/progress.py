@@ -9,13 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.campaigns.events import look_again, state_changed
+from engine.campaigns.events import look_again, state_changed, states_changed
 from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignPulse, CampaignStatus, pulse_time
 from engine.campaigns.queries import (
     SPEED_OVER,
+    Pulse,
     campaign_of_gate,
-    counts_of,
+    campaigns_of_gates,
+    counts_of_all,
     get_campaign,
+    last_pulses,
     recipient_quoted,
     recipient_to_credit,
 )
@@ -37,23 +40,22 @@ PULSES_LOOKED_AT = 8  # as many as there are in that time
 
 def follow_sends(session: Session, gates: Sequence[str]) -> None:
     """Show how campaigns stand, and end or pause those with nothing left or nothing under way."""
-    for gate_id in sorted(gates):
-        campaign = campaign_of_gate(session, UUID(gate_id), lock=True)
-        if campaign is not None:
-            _advance(session, campaign)
-
-
-def _advance(session: Session, campaign: Campaign) -> None:
-    counts = counts_of(session, campaign)
-    moment = now()
-    moved = _state_that_follows(session, campaign, counts, moment)
-    # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
-    if not moved and not _moves(session, campaign, counts, moment):
+    campaigns = campaigns_of_gates(session, [UUID(gate_id) for gate_id in gates])
+    if not campaigns:
         return
-    if not moved:
-        campaign.revision += 1
-    _take_pulse(session, campaign, counts, moment)
-    state_changed(session, campaign)
+    moment = now()
+    counted = counts_of_all(session, campaigns)
+    pulses = last_pulses(session, campaigns, PULSES_LOOKED_AT)
+    changed = []
+    for campaign in campaigns:
+        counts = counted[campaign.id]
+        moved = _state_that_follows(session, campaign, counts, moment)
+        # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
+        if moved or _moves(pulses[campaign.id], counts, moment):
+            campaign.revision += 0 if moved else 1
+            changed.append(campaign)
+    _take_pulses(session, [(campaign.id, counted[campaign.id]) for campaign in changed], moment)
+    states_changed(session, changed)
 
 
 def _state_that_follows(
@@ -75,24 +77,23 @@ def _state_that_follows(
     return campaign.status != before
 
 
-def _moves(session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime) -> bool:
-    """Whether the counts are others than a moment ago."""
-    pulses = session.scalars(
-        select(CampaignPulse)
-        .where(CampaignPulse.campaign_id == campaign.id)
-        .order_by(CampaignPulse.at.desc())
-        .limit(PULSES_LOOKED_AT)
-    ).all()
+def _moves(pulses: Sequence[Pulse], counts: Mapping[str, int], moment: datetime) -> bool:
+    """Whether the counts are others than a moment ago; `pulses` newest first."""
     if not pulses or pulses[0].counts != counts:
         return True
     return any(pulse.at >= moment - SETTLES_AFTER and pulse.counts != counts for pulse in pulses)
 
 
-def _take_pulse(session: Session, campaign: Campaign, counts: Mapping[str, int], moment: datetime) -> None:
-    pulse = insert(CampaignPulse).values(campaign_id=campaign.id, at=pulse_time(moment), counts=dict(counts))
+def _take_pulses(session: Session, taken: Sequence[tuple[UUID, Mapping[str, int]]], moment: datetime) -> None:
+    if not taken:
+        return
+    at = pulse_time(moment)
+    pulses = insert(CampaignPulse).values(
+        [{"campaign_id": campaign_id, "at": at, "counts": dict(counts)} for campaign_id, counts in taken]
+    )
     session.execute(
-        pulse.on_conflict_do_update(
-            index_elements=["tenant_id", "campaign_id", "at"], set_={"counts": pulse.excluded.counts}
+        pulses.on_conflict_do_update(
+            index_elements=["tenant_id", "campaign_id", "at"], set_={"counts": pulses.excluded.counts}
         )
     )
 

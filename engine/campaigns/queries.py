@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus, pulse_time
 from engine.contacts.models import Contact
 from engine.core.clock import now
+from engine.core.db import run
 from engine.core.errors import Invalid, NotFound
 from engine.core.pages import Page, clamp, decode_id, page_of
 from engine.messaging.counters import MessageTally
@@ -88,12 +89,18 @@ def campaign_of_gate(session: Session, gate_id: UUID, *, lock: bool = False) -> 
     return session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
 
 
+def campaigns_of_gates(session: Session, gates: Sequence[UUID]) -> Sequence[Campaign]:
+    """The campaigns that own these gates, locked for a change in the order of their ids."""
+    query = select(Campaign).where(Campaign.gate_id.in_(gates)).order_by(Campaign.id)
+    return session.scalars(query.with_for_update(key_share=True)).all()
+
+
 def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:
     """Each recipient once, in its furthest state; exclusions are `skipped` and inside `total`; `replied` beside."""
-    return _counts(session, [campaign])[campaign.id]
+    return counts_of_all(session, [campaign])[campaign.id]
 
 
-def _counts(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, dict[str, int]]:
+def counts_of_all(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, dict[str, int]]:
     """The counts of some campaigns, by id, in one statement: what moves meanwhile is in all of them or in none."""
     query = (
         select(
@@ -130,7 +137,7 @@ def standing_of(session: Session, campaign: Campaign) -> Standing:
 def standings_of(session: Session, campaigns: Sequence[Campaign]) -> Mapping[UUID, Standing]:
     """How some campaigns stand, by id; asked of the database at once."""
     moment = now()
-    counted = _counts(session, campaigns)
+    counted = counts_of_all(session, campaigns)
     running = [campaign.id for campaign in campaigns if campaign.status == CampaignStatus.RUNNING]
     pulses = _pulses_since(session, running, moment - SPEED_OVER)
     standings = {}
@@ -157,6 +164,32 @@ def _pulses_since(
         )
         for pulse in session.scalars(pulses):
             found[pulse.campaign_id].append(pulse)
+    return found
+
+
+_LAST_PULSES = """
+select p.campaign_id, p.at, p.counts
+from unnest(%(campaigns)s::uuid[]) as asked(id)
+cross join lateral (
+  select campaign_id, at, counts from campaign_pulses where campaign_id = asked.id order by at desc limit %(most)s) p
+order by p.campaign_id, p.at desc
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a campaign stood at a moment."""
+
+    at: datetime
+    counts: Mapping[str, int]
+
+
+def last_pulses(session: Session, campaigns: Sequence[Campaign], most: int) -> Mapping[UUID, Sequence[Pulse]]:
+    """The last pulses of each campaign, newest first, so many of each."""
+    found: dict[UUID, list[Pulse]] = {campaign.id: [] for campaign in campaigns}
+    rows = run(session, _LAST_PULSES, campaigns=list(found), most=most)
+    for row in rows:
+        found[row.campaign_id].append(Pulse(row.at, row.counts))
     return found
 
 

@@ -4,11 +4,10 @@ The relay (engine/scheduler/relay.py) publishes facts to screens and queues the 
 absolute values and a revision, so that the newest wins and order does not matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 from sqlalchemy import Index, func
@@ -52,18 +51,32 @@ class Fact:
     data: Mapping[str, Any]
 
 
-def emit(session: Session, fact: Fact) -> UUID:
-    """Record a fact; it is passed on if, and only if, this transaction commits."""
-    entry_id = uuid7()
+def emit(session: Session, *facts: Fact) -> None:
+    """Record facts; they are passed on if, and only if, this transaction commits."""
     session.flush()
-    run(
-        session,
-        "insert into outbox (id, kind, payload) values (%(id)s, %(kind)s, %(payload)s::jsonb)",
-        id=entry_id,
-        kind=fact.kind,
-        payload=orjson.dumps(fact.data).decode(),
-    )
+    run(session, f"{TELL} select", **told(facts))
+    ring_relay(session)
+
+
+# The outbox's part of a statement that does more: `with ..., told as (insert ...)`. `told` gives its values.
+TELL = """
+with told as (
+  insert into outbox (id, kind, payload)
+  select * from unnest(%(fact_ids)s::uuid[], %(fact_kinds)s::text[], %(fact_payloads)s::jsonb[]))
+"""
+
+
+def told(facts: Sequence[Fact]) -> Mapping[str, object]:
+    """The values of `TELL`."""
+    return {
+        "fact_ids": [uuid7() for _ in facts],
+        "fact_kinds": [fact.kind for fact in facts],
+        "fact_payloads": [orjson.dumps(fact.data).decode() for fact in facts],
+    }
+
+
+def ring_relay(session: Session) -> None:
+    """Have the facts of this transaction passed on once it has committed."""
     if not session.info.get("outbox_rung"):
         session.info["outbox_rung"] = True
         after_commit(session, lambda: ring("relay"))
-    return entry_id

@@ -6,18 +6,17 @@ deadlock. tests/campaigns compares them with the rows after each verb.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Row, Text, Uuid, bindparam, text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import BigInteger, Row
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from engine.core.db import TENANT_DEFAULT, Base
-from engine.core.events import Fact, emit
+from engine.core.db import TENANT_DEFAULT, Base, array_of, run
+from engine.core.events import TELL, Fact, ring_relay, told
 from engine.messaging.models import MessageState
 
 type Tallies = Counter[tuple[UUID, str]]
@@ -56,58 +55,30 @@ def bucket_of(instant: datetime) -> datetime:
     return instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
 
 
-_ADD_TALLIES = text(
-    """insert into message_tallies (gate_id, state, n)
-       select * from unnest(:gates, :states, :amounts) as new(gate_id, state, n) order by 1, 2
-       on conflict (tenant_id, gate_id, state) do update set n = message_tallies.n + excluded.n"""
-).bindparams(
-    bindparam("gates", type_=ARRAY(Uuid)),
-    bindparam("states", type_=ARRAY(Text)),
-    bindparam("amounts", type_=ARRAY(BigInteger)),
+# One statement for every writer, its rows in key order: all take the same rows in the same order.
+_RECORD = f"""
+{TELL.rstrip()}, tallied as (
+  insert into message_tallies (gate_id, state, n)
+  select * from unnest(%(gates)s::uuid[], %(states)s::text[], %(moves)s::bigint[]) as new(gate_id, state, n)
+  on conflict (tenant_id, gate_id, state) do update set n = message_tallies.n + excluded.n
+), happened as (
+  insert into activity (bucket, channel_id, measure, n)
+  select * from unnest(%(buckets)s::timestamptz[], %(channels)s::uuid[], %(measures)s::text[], %(amounts)s::bigint[])
+    as new(bucket, channel_id, measure, n)
+  on conflict (tenant_id, bucket, channel_id, measure) do update
+  set n = activity.n + excluded.n, revision = activity.revision + 1
 )
-
-_ADD_ACTIVITY = text(
-    """insert into activity (bucket, channel_id, measure, n)
-       select * from unnest(:buckets, :channels, :measures, :amounts) as new(bucket, channel_id, measure, n)
-       order by 1, 2, 3
-       on conflict (tenant_id, bucket, channel_id, measure) do update
-       set n = activity.n + excluded.n, revision = activity.revision + 1
-       returning bucket, channel_id, measure, n"""
-).bindparams(
-    bindparam("buckets", type_=ARRAY(TIMESTAMP(timezone=True))),
-    bindparam("channels", type_=ARRAY(Uuid)),
-    bindparam("measures", type_=ARRAY(Text)),
-    bindparam("amounts", type_=ARRAY(BigInteger)),
-)
+select
+"""  # noqa: S608 - our own words
 
 
-def record(session: Session, tallies: Mapping[tuple[UUID, str], int], happenings: Happenings) -> None:
-    """Add to both counters and tell the screens; call it once, as the last write of a transaction."""
-    moves = sorted((gate, state, n) for (gate, state), n in tallies.items() if n)
-    if moves:
-        gates, states, amounts = zip(*moves, strict=True)
-        session.execute(
-            _ADD_TALLIES, {"gates": list(gates), "states": list(states), "amounts": list(amounts)}
-        )
-        emit(session, Fact("sends.moved", {"gates": sorted({str(gate) for gate in gates})}))
-    events = sorted(
-        (bucket, channel, measure, n) for (bucket, channel, measure), n in happenings.items() if n
-    )
-    if events:
-        buckets, channels, measures, amounts = zip(*events, strict=True)
-        rows = session.execute(
-            _ADD_ACTIVITY,
-            {
-                "buckets": list(buckets),
-                "channels": list(channels),
-                "measures": list(measures),
-                "amounts": list(amounts),
-            },
-        ).all()
-        emit(
-            session,
-            Fact("activity.moved", {"cells": [[r[0].isoformat(), str(r[1]), r[2], r[3]] for r in rows]}),
-        )
+# What a statement moved, as `Steps.add` takes it, put together as far as nobody asks which messages they were.
+# `moved` has the columns id, channel_id, gate_id, counted, conversation_id, before, after.
+GROUPED = """
+select channel_id, gate_id, counted, before, after, conversation_id,
+       case when conversation_id is not null or after = 'skipped' then id end as id, count(*)::int as n, now() as at
+from moved group by 1, 2, 3, 4, 5, 6, 7
+"""
 
 
 @dataclass(slots=True)
@@ -119,12 +90,13 @@ class Steps:
     shown: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, rows: Iterable[Row[Any]]) -> None:
-        """Note rows of (id, channel_id, gate_id, counted, conversation_id, before, after, at) of outgoing messages."""
+        """Note rows of `GROUPED`: steps of outgoing messages."""
         for row in rows:
-            if row.counted:
-                moved(self.tallies, row.gate_id, row.before, row.after)
+            if row.counted and row.gate_id is not None:
+                self.tallies[row.gate_id, row.before] -= row.n
+                self.tallies[row.gate_id, row.after] += row.n
             if row.after in (MessageState.ACCEPTED, MessageState.FAILED):
-                self.happenings[bucket_of(row.at), row.channel_id, row.after] += 1
+                self.happenings[bucket_of(row.at), row.channel_id, row.after] += row.n
             if row.conversation_id is not None:
                 self.shown.append(
                     {
@@ -137,10 +109,32 @@ class Steps:
                 )
 
     def write(self, session: Session) -> None:
-        """Counters and facts; the last thing a transaction does."""
+        """Add to both counters and tell the screens; call it once, as the last write of a transaction."""
+        moves = sorted((gate, state, n) for (gate, state), n in self.tallies.items() if n)
+        events = sorted((*key, n) for key, n in self.happenings.items() if n)
+        facts = []
         if self.shown:
-            emit(session, Fact("messages.changed", {"items": self.shown}))
-        record(session, self.tallies, self.happenings)
+            facts.append(Fact("messages.changed", {"items": self.shown}))
+        if moves:
+            facts.append(Fact("sends.moved", {"gates": sorted({str(gate) for gate, _, _ in moves})}))
+        if events:
+            cells = sorted({(bucket.isoformat(), str(channel)) for bucket, channel, _, _ in events})
+            facts.append(Fact("activity.moved", {"cells": cells}))
+        if not facts:
+            return
+        run(
+            session,
+            _RECORD,
+            gates=array_of(gate for gate, _, _ in moves),
+            states=array_of(state for _, state, _ in moves),
+            moves=array_of(n for _, _, n in moves),
+            buckets=array_of(f'"{bucket.isoformat()}"' for bucket, _, _, _ in events),
+            channels=array_of(channel for _, channel, _, _ in events),
+            measures=array_of(measure for _, _, measure, _ in events),
+            amounts=array_of(n for _, _, _, n in events),
+            **told(facts),
+        )
+        ring_relay(session)
 
 
 def moved(tallies: Tallies, gate_id: UUID | None, before: str | None, after: str) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Row
 
-from engine.core.db import Work
+from engine.core.db import OF_BATCHES, Work
 from engine.core.errors import (
     Ambiguous,
     DatabaseAway,
@@ -34,7 +34,7 @@ from engine.core.metrics import SENDS
 from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
-from engine.messaging.ledger import Lease
+from engine.messaging.ledger import Asked, Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Lane, MessageState
 from engine.messaging.recovery import answer_of
@@ -45,11 +45,12 @@ from engine.messaging.wirebook import WireBook
 WIDTH = 256  # calls under way at once in this process
 LINE_WIDTH = 128  # of which one channel has at most so many: 1,000 a second at 120 ms
 FOR_REPLIES = 16  # of which bulk never takes the last
-GROUP = 256  # messages of a channel that are marked and not yet called
+GROUP = 512  # messages of a channel that are marked and not yet called
 RANGES = 12  # ranges held at once: as many channels share this process
 CLAIM_EVERY = 0.05
-WRITE_EVERY = 0.1
-SETTLE_AT = 250  # outcomes that are written without waiting
+TURN_EVERY = (
+    0.1  # seconds between two turns of a company's bulk, in which outcomes are written and groups are marked
+)
 # From its mark a message may be called for so long. A process that stood still does not call: a pause may have come
 # between, or its lease been taken over. It is a small part of the lease, so that no two processes call one message.
 FROZEN_AFTER = 5.0
@@ -92,7 +93,6 @@ class Range:
     dropped: bool = False
     wait: float = 0.0  # seconds until what is left of it is due again
     stop_for: Misconfigured | None = None
-    written_at: float = field(default_factory=time.monotonic)
     marked_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -144,6 +144,7 @@ class Dispatcher:
         self._lines: dict[UUID, Line] = {}
         self._claimed_at = 0.0
         self._turns = 0
+        self._next_turn: dict[UUID, float] = {}
 
     def run(self, seconds: float) -> int:
         """Send until nothing is due or the time is over, then let what is under way end; answers the calls made."""
@@ -195,7 +196,7 @@ class Dispatcher:
         return len(leases)
 
     def _open(self, lease: Lease) -> None:
-        work = Work(TenantId(lease.tenant_id))
+        work = Work(TenantId(lease.tenant_id), OF_BATCHES)
         try:
             with work.session() as session:
                 line = self._lines.setdefault(lease.channel_id, Line(lease.channel_id))
@@ -218,16 +219,25 @@ class Dispatcher:
             if held.stop_for is not None:
                 self._close_gate(held, held.stop_for)
                 held.stop_for = None
+        rests = not self._wire.under_way
+        turns: dict[UUID, list[tuple[Range, int]]] = {}
         for held in self._in_turn():
             if closing or _slept_on(held, now):
                 held.drop()
-            amount = 0 if held.dropped else self._share(held, now)
-            ended = len(held.verdicts)
-            # What is marked looks at its gate as often as outcomes are written, so that a pause is soon a pause.
-            overdue = ended >= SETTLE_AT or now - held.written_at > WRITE_EVERY
-            idle = not (held.under_way or held.marked)
-            if amount or (overdue and (ended or held.marked)) or (ended and idle):
-                self._advance(held, amount)
+            # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
+            if (
+                held.is_bulk
+                and not (closing or rests)
+                and now < self._next_turn.get(held.lease.tenant_id, 0.0)
+            ):
+                continue
+            amount = 0 if held.dropped else self._share(held)
+            # What is marked looks at its gate in each turn, so that a pause is soon a pause.
+            if amount or held.verdicts or held.marked:
+                turns.setdefault(held.lease.tenant_id, []).append((held, amount))
+        for tenant_id, parts in turns.items():
+            self._next_turn[tenant_id] = now + TURN_EVERY
+            self._advance(parts)
         for held in [held for held in self._ranges if held.is_spent]:
             self._let_go(held)
 
@@ -236,7 +246,7 @@ class Dispatcher:
         start = self._turns % max(len(self._ranges), 1)
         return sorted([*self._ranges[start:], *self._ranges[:start]], key=lambda held: held.lease.lane)
 
-    def _share(self, held: Range, now: float) -> int:
+    def _share(self, held: Range) -> int:
         """How many messages of this range are to be marked now, within its channel's rate."""
         if not held.waiting:
             return 0
@@ -251,49 +261,57 @@ class Dispatcher:
         group = min(GROUP, 4 * self._wire.width)
         room = group - sum(len(other.marked) for other in siblings)
         wanted = min(room, len(held.waiting), self._book.room)
-        if held.is_bulk and wanted < len(held.waiting) and room < group // 2:
-            return 0  # a mark is a commit: wait until a fair group can share it
         return held.line.tokens(wanted, at_once=not held.is_bulk)
 
-    def _advance(self, held: Range, amount: int) -> None:
-        rows = self._in_time(held, list(islice(held.waiting, amount)))
-        verdicts, held.verdicts = held.verdicts, []
+    def _advance(self, parts: Sequence[tuple[Range, int]]) -> None:
+        """Settle what has ended and mark what may go next, of some ranges of one company in one transaction."""
+        going = [(held, self._in_time(held, list(islice(held.waiting, amount)))) for held, amount in parts]
+        ended = [(held.lease, verdict) for held, _ in parts for verdict in held.verdicts]
         began = time.monotonic()
         try:
-            with held.work.session() as session:
+            with parts[0][0].work.session() as session:
                 steps = Steps()
-                settle(session, held.lease, verdicts, steps)
-                if any(verdict.state is MessageState.ACCEPTED for verdict in verdicts):
-                    held.line.note_sent(session)
-                is_held = not (rows or held.marked) or ledger.hold(session, held.lease)
-                attempts = (
-                    ledger.mark(session, held.lease, [row.id for row in rows], steps)
-                    if rows and is_held
-                    else {}
-                )
+                settle(session, ended, steps)
+                for held, _ in parts:
+                    if any(verdict.state is MessageState.ACCEPTED for verdict in held.verdicts):
+                        held.line.note_sent(session)
+                asking = [held.lease for held, rows in going if rows or held.marked]
+                kept = ledger.hold(session, asking) if asking else set()
+                asked = [
+                    Asked(row.id, row.attempt, held.lease.id)
+                    for held, rows in going
+                    if held.lease.id in kept
+                    for row in rows
+                ]
+                attempts = ledger.mark(session, asked, steps) if asked else {}
                 steps.write(session)
         except BaseException:
-            # Kept until they are written; a mark whose commit got through after all is found by `let_go`.
-            held.verdicts = verdicts + held.verdicts
-            held.line.unused(len(rows))
+            # Verdicts are kept until they are written; a mark whose commit got through is found by `let_go`.
+            for held, rows in going:
+                held.line.unused(len(rows))
             raise
-        slots, held.slots = held.slots, []
-        for slot in slots:
-            self._book.forget(slot)
-        _count_sends(held.line.kind, verdicts)
-        held.written_at = time.monotonic()
-        if not is_held:
-            held.line.unused(len(rows))
-            held.drop()
-            return
-        if rows:
-            held.marked_at = held.written_at
-            for _ in rows:
-                held.waiting.popleft()
-            held.line.unused(len(rows) - len(attempts))
-            held.marked.extend(
+        written_at = time.monotonic()
+        for held, rows in going:
+            self._written(held)
+            marked = [
                 Marked(row, attempts[row.id], began + FROZEN_AFTER) for row in rows if row.id in attempts
-            )
+            ]
+            held.line.unused(len(rows) - len(marked))
+            if (rows or held.marked) and held.lease.id not in kept:
+                held.drop()
+            elif rows:
+                held.marked_at = written_at
+                held.marked.extend(marked)
+                for _ in rows:
+                    held.waiting.popleft()
+
+    def _written(self, held: Range) -> None:
+        """The outcomes of a range stand in the database: they need stand nowhere else."""
+        _count_sends(held.line.kind, held.verdicts)
+        for slot in held.slots:
+            self._book.forget(slot)
+        held.verdicts.clear()
+        held.slots.clear()
 
     def _in_time(self, held: Range, rows: list[Row[Any]]) -> list[Row[Any]]:
         """Those whose person may be written to now, at the front of what waits; the others are left to a later lease."""

@@ -6,6 +6,7 @@ tenant's own. All times are the database's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,14 @@ from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
 from engine.core.bells import ring
-from engine.core.db import after_commit, run
+from engine.core.db import after_commit, array_of, run
 from engine.core.ids import uuid7
-from engine.messaging.counters import Steps
+from engine.messaging.counters import GROUPED, Steps
 from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
 from engine.messaging.policy import REFUSAL_SQL
 
 LEASE_SECONDS = 30
+_BY_ID = attrgetter("id.int")  # as PostgreSQL orders them
 RANGE_SIZE = 500
 
 
@@ -179,7 +181,7 @@ def claim(
 
 
 _READ = """
-select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id, tries
+select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id, attempt, tries
 from messages
 where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id is not distinct from %(gate)s
   and state = 'queued' and direction = 'out'
@@ -199,53 +201,94 @@ _LOCK_GATES = (
 )
 
 _RENEW = """
-update due_sends set lease_until = now() + make_interval(secs => %(lease)s)
-where id = %(work)s and epoch = %(epoch)s and lease_until > now()
-  and not exists (select from gates where id = any(%(gates)s) and not is_open)
-returning id
+update due_sends d set lease_until = now() + make_interval(secs => %(lease)s)
+from unnest(%(works)s::uuid[], %(epochs)s::int[], %(channel_gates)s::uuid[], %(gates)s::uuid[])
+     as held(id, epoch, channel_gate_id, gate_id)
+where d.id = held.id and d.epoch = held.epoch and d.lease_until > now()
+  and not exists (select from gates g where g.id in (held.channel_gate_id, held.gate_id) and not g.is_open)
+returning d.id
 """
 
-_MARK = """
-with asked as (
-  select m.id, <refusal> as refusal
-  from messages m
-  left join template_snapshots s on s.id = m.snapshot_id
-  left join contacts p on p.id = m.contact_id
-  left join conversations v on v.id = m.conversation_id
-  where m.id = any(%(ids)s) and m.id between %(first)s and %(last)s and m.state = 'queued'
-  order by m.id for update of m
+# One look-up of all that policy asks, once for each message; the ids come in order, and so the rows are locked.
+_MARK = f"""
+with moved as (
+  update messages m set
+    (state, reason_code, called_at) = (
+      select case when r.refusal is null then 'dispatching' else 'skipped' end, r.refusal,
+             case when r.refusal is null then now() end
+      from (select) once
+      left join template_snapshots s on s.id = m.snapshot_id
+      left join contacts p on p.id = m.contact_id
+      left join conversations v on v.id = m.conversation_id
+      cross join lateral (select {REFUSAL_SQL.strip()} as refusal) r),
+    reason = null, work_id = asked.work_id, attempt = m.attempt + 1
+  from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(works)s::uuid[]) as asked(id, attempt, work_id)
+  where m.id = asked.id and m.attempt = asked.attempt and m.id >= %(first)s and m.state = 'queued'
+  returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after
 )
-update messages m set
-  state = case when asked.refusal is null then 'dispatching' else 'skipped' end,
-  reason_code = asked.refusal, reason = null, work_id = %(work)s, attempt = m.attempt + 1,
-  called_at = case when asked.refusal is null then now() end
-from asked where m.id = asked.id and m.id between %(first)s and %(last)s
-returning m.id, m.attempt, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before,
-          m.state as after, now() as at
-""".replace("<refusal>", REFUSAL_SQL.strip())
+{GROUPED}
+"""  # noqa: S608 - our own words
+
+_MARKED = """
+select id from messages
+where id = any(%(ids)s::uuid[]) and id between %(first)s and %(last)s and state = 'dispatching'
+  and work_id = any(%(works)s::uuid[])
+"""
 
 
-def hold(session: Session, lease: Lease) -> bool:
-    """Renew a lease; False when it is over or a gate has closed: the range must be dropped.
+def hold(session: Session, leases: Sequence[Lease]) -> set[UUID]:
+    """Renew leases; answers the ids of those that go on: of the others the time is over or a gate has closed.
 
     A pause takes the gate's advisory lock exclusively; once it has committed, no lease can be held on.
     """
-    gates = (
-        [lease.channel_gate_id] if lease.gate_id is None else sorted([lease.channel_gate_id, lease.gate_id])
-    )
-    run(session, _LOCK_GATES, gates=[str(gate) for gate in gates])
+    gates = {str(lease.channel_gate_id) for lease in leases} | {
+        str(lease.gate_id) for lease in leases if lease.gate_id is not None
+    }
+    run(session, _LOCK_GATES, gates=array_of(sorted(gates)))
     # A statement of its own: its snapshot is taken after the lock is held, so it sees a pause that came first.
-    return bool(run(session, _RENEW, work=lease.id, epoch=lease.epoch, lease=LEASE_SECONDS, gates=gates))
+    ordered = sorted(leases, key=_BY_ID)
+    rows = run(
+        session,
+        _RENEW,
+        works=array_of(lease.id for lease in ordered),
+        epochs=array_of(lease.epoch for lease in ordered),
+        channel_gates=array_of(lease.channel_gate_id for lease in ordered),
+        gates=array_of(lease.gate_id or "null" for lease in ordered),
+        lease=LEASE_SECONDS,
+    )
+    return {row.id for row in rows}
 
 
-def mark(session: Session, lease: Lease, ids: Sequence[UUID], steps: Steps) -> dict[UUID, int]:
-    """Say, before anything is called, that these are about to be: the ids that may go now, with their attempt.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A queued message that is to be marked, how often it was until now, and the due work it belongs to."""
 
-    The lease is held by this transaction (`hold`). What policy refuses is skipped here.
+    id: UUID
+    attempt: int
+    work_id: UUID
+
+
+def mark(session: Session, asked: Sequence[Asked], steps: Steps) -> dict[UUID, int]:
+    """Say, before anything is called, that these are about to be: those that may go now, with their attempt.
+
+    Their leases are held by this transaction (`hold`). What policy refuses is skipped here; what is no longer as it
+    was asked for stays as it is.
     """
-    rows = run(session, _MARK, ids=list(ids), first=min(ids), last=max(ids), work=lease.id)
+    ordered = sorted(asked, key=_BY_ID)
+    which = {
+        "ids": array_of(one.id for one in ordered),
+        "works": array_of(one.work_id for one in ordered),
+        "first": ordered[0].id,
+        "last": ordered[-1].id,
+    }
+    rows = run(session, _MARK, attempts=array_of(one.attempt for one in ordered), **which)
     steps.add(rows)
-    return {row.id: row.attempt for row in rows if row.after == MessageState.DISPATCHING}
+    skipped = {row.id for row in rows if row.after == MessageState.SKIPPED}
+    marked = {one.id: one.attempt + 1 for one in ordered if one.id not in skipped}
+    if sum(row.n for row in rows) < len(ordered):
+        found = {row.id for row in run(session, _MARKED, **which)}
+        marked = {one: attempt for one, attempt in marked.items() if one in found}
+    return marked
 
 
 # What is still queued is for whoever comes next. What stands as marked under this lease though its holder is through

@@ -47,6 +47,9 @@ class Line:
         self._tokens = 0
         self._ask_again_at = 0.0
         self._renderers: dict[UUID, Renderer] = {}
+        self._written: set[str] = set()  # whom this process wrote to lately, and just before that
+        self._written_before: set[str] = set()
+        self._written_since = float("-inf")
 
     def read(self, session: Session) -> None:
         """Read the channel, again after some seconds: a new token, another rate."""
@@ -96,20 +99,38 @@ class Line:
     def too_soon(self, rows: Sequence[Row[Any]]) -> dict[UUID, float]:
         """Messages whose person was written to a moment ago, with the seconds to wait: the provider's pair limit.
 
-        While Redis is away nobody waits here; the provider refuses what comes too soon, and that goes later.
+        Only who was written to a short while ago by this process is asked about in Redis, where all processes count: a
+        campaign writes to each person once. While Redis is away nobody waits here; the provider refuses what comes too
+        soon, and that goes later.
         """
         limits = self.adapter.capabilities
         if not limits.pair_interval or not rows:
             return {}
+        again = self._written_again(rows, limits.pair_interval)
+        if not again:
+            return {}
         try:
             waits = ratelimit.pass_each(
-                [f"pair:{self.id}:{row.address}" for row in rows],
+                [f"pair:{self.id}:{row.address}" for row in again],
                 interval=limits.pair_interval,
-                burst=limits.pair_burst,
+                burst=max(limits.pair_burst - 1, 1),  # the first passed unasked
             )
         except redis.RedisError:
             return {}
-        return {row.id: wait for row, wait in zip(rows, waits, strict=True) if wait}
+        return {row.id: wait for row, wait in zip(again, waits, strict=True) if wait}
+
+    def _written_again(self, rows: Sequence[Row[Any]], interval: float) -> list[Row[Any]]:
+        """Those to a person whom this process wrote to within the interval; remembers whom it writes to now."""
+        now = time.monotonic()
+        if now - self._written_since > interval:
+            self._written_before = self._written if now - self._written_since < 2 * interval else set()
+            self._written, self._written_since = set(), now
+        again = []
+        for row in rows:
+            if row.address in self._written or row.address in self._written_before:
+                again.append(row)
+            self._written.add(row.address)
+        return again
 
     def note_sent(self, session: Session) -> None:
         """Write down now and then when the channel last sent something."""

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from engine.contacts.consent import BY_REFUSAL, hear
 from engine.contacts.models import ConsentState, Contact
-from engine.core.db import run
+from engine.core.db import array_of, run
 from engine.core.events import Fact, emit
 from engine.core.log import logger
 from engine.messaging.channels.base import Pricing, StatusReceipt
@@ -386,20 +386,30 @@ def _park(session: Session, channel_id: UUID, receipts: Iterable[StatusReceipt])
 # SKIP LOCKED: a retry that holds a receipt may be waiting for the provider id that the settling transaction knows.
 _CLAIM = """
 delete from parked_receipts p using (
-  select tenant_id, id from parked_receipts where channel_id = %(channel)s and provider_id = any(%(provider_ids)s)
-  for update skip locked) waiting
+  select r.tenant_id, r.id
+  from unnest(%(channels)s::uuid[], string_to_array(%(provider_ids)s, chr(10))) as known(channel_id, provider_id)
+  join parked_receipts r on r.channel_id = known.channel_id and r.provider_id = known.provider_id
+  for update of r skip locked) waiting
 where p.tenant_id = waiting.tenant_id and p.id = waiting.id
-returning p.receipt
+returning p.channel_id, p.receipt
 """
 
 
-def claim_parked(session: Session, channel_id: UUID, provider_ids: Sequence[str]) -> list[StatusReceipt]:
-    """Take the receipts that wait for these provider ids; whoever settles their messages applies them.
+def claim_parked(session: Session, known: Sequence[tuple[UUID, str]]) -> Mapping[UUID, list[StatusReceipt]]:
+    """Take the receipts that wait for these (channel, provider id), by channel; whoever settles them applies them.
 
     What `retry_parked` has in its hands at that moment stays with it.
     """
-    rows = run(session, _CLAIM, channel=channel_id, provider_ids=list(provider_ids))
-    return [_from_json(row.receipt) for row in rows]
+    rows = run(
+        session,
+        _CLAIM,
+        channels=array_of(channel_id for channel_id, _ in known),
+        provider_ids="\n".join(provider_id for _, provider_id in known),
+    )
+    waited: dict[UUID, list[StatusReceipt]] = {}
+    for row in rows:
+        waited.setdefault(row.channel_id, []).append(_from_json(row.receipt))
+    return waited
 
 
 _DUE = """

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from engine.core.bells import ring
 from engine.core.db import after_commit, run
 from engine.messaging import wirebook
-from engine.messaging.counters import Steps
+from engine.messaging.counters import GROUPED, Steps
 from engine.messaging.ledger import Lease, let_go
 from engine.messaging.models import MessageState
 from engine.messaging.settlement import Verdict, settle
@@ -44,14 +44,16 @@ where id between %(first)s and %(last)s and work_id = %(work)s and state = 'disp
 order by id for no key update
 """
 
-_HAND_BACK = """
-update messages m set work_id = null,
-  state = case when %(all)s or m.id = any(%(begun)s) then 'unknown' else 'queued' end,
-  reason_code = case when %(all)s or m.id = any(%(begun)s) then 'ambiguous' end, reason = null
-where m.id between %(first)s and %(last)s and m.work_id = %(work)s and m.state = 'dispatching'
-returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after,
-          now() as at
-"""
+_HAND_BACK = f"""
+with moved as (
+  update messages m set work_id = null,
+    state = case when %(all)s or m.id = any(%(begun)s) then 'unknown' else 'queued' end,
+    reason_code = case when %(all)s or m.id = any(%(begun)s) then 'ambiguous' end, reason = null
+  where m.id between %(first)s and %(last)s and m.work_id = %(work)s and m.state = 'dispatching'
+  returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after
+)
+{GROUPED}
+"""  # noqa: S608 - our own words
 
 # The epoch goes up: should the holder only have been frozen, it can neither finish nor release what is no longer its.
 _FREE = "update due_sends set epoch = epoch + 1 where id = %(id)s"
@@ -88,7 +90,7 @@ def _take_over(session: Session, row: Row[Any], begun: Sequence[Begun] | None, s
     }
     # A process sends for many companies and campaigns, whose ids lie between each other.
     own = [call for call in begun or () if call.message_id in marked]
-    settle(session, lease, [_verdict_of(call, call.answer) for call in own if call.answer], steps)
+    settle(session, [(lease, _verdict_of(call, call.answer)) for call in own if call.answer], steps)
     rows = run(
         session,
         _HAND_BACK,
@@ -101,7 +103,7 @@ def _take_over(session: Session, row: Row[Any], begun: Sequence[Begun] | None, s
     steps.add(rows)
     run(session, _FREE, id=lease.id)
     let_go(session, replace(lease, epoch=lease.epoch + 1))
-    return sum(row.after == MessageState.UNKNOWN for row in rows)
+    return sum(row.n for row in rows if row.after == MessageState.UNKNOWN)
 
 
 def answer_of(verdict: Verdict) -> dict[str, Any]:

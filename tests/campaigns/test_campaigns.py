@@ -18,6 +18,7 @@ from engine.core.errors import Invalid, WrongState
 from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
+from engine.messaging.ledger import Asked
 from engine.messaging.models import DueSend, Message, MessageState, Template
 from engine.messaging.settlement import Verdict, cancel_queued, settle
 from tests.workshop import Shop, add_people, messages_of
@@ -79,12 +80,11 @@ def end_calls(shop: Shop, state: MessageState, amount: int) -> None:
     waiting = [message.id for message in messages_of(shop) if message.state == MessageState.QUEUED][:amount]
     with shop.work.session() as session:
         steps = Steps()
-        assert ledger.hold(session, lease)
-        marked = ledger.mark(session, lease, waiting, steps)
+        assert ledger.hold(session, [lease])
+        marked = ledger.mark(session, [Asked(one, 0, lease.id) for one in waiting], steps)
         settle(
             session,
-            lease,
-            [Verdict(one, attempt, state, f"wamid.{one}") for one, attempt in marked.items()],
+            [(lease, Verdict(one, attempt, state, f"wamid.{one}")) for one, attempt in marked.items()],
             steps,
         )
         ledger.let_go(session, lease)
@@ -231,16 +231,16 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
     first = messages_of(shop)[0].id
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, lease, [first], steps)
+        ledger.mark(session, [Asked(first, 0, lease.id)], steps)
         steps.write(session)
 
     with shop.work.session() as session:
         service.pause(session, campaign_id)
     under_way = look(shop, campaign_id)[0]
     with shop.work.session() as session:
-        is_held = ledger.hold(session, lease)
+        is_held = bool(ledger.hold(session, [lease]))
         steps = Steps()
-        settle(session, lease, [Verdict(first, 1, MessageState.ACCEPTED, "wamid.1")], steps)
+        settle(session, [(lease, Verdict(first, 1, MessageState.ACCEPTED, "wamid.1"))], steps)
         ledger.let_go(session, lease)
         steps.write(session)
     ended = look(shop, campaign_id)[0]

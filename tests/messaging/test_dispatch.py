@@ -20,7 +20,7 @@ from engine.messaging import dispatch, ledger, recovery, settlement
 from engine.messaging.channels.whatsapp_cloud import WhatsAppCloud
 from engine.messaging.counters import MessageTally, Steps
 from engine.messaging.dispatch import Dispatcher
-from engine.messaging.ledger import Lease
+from engine.messaging.ledger import Asked, Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Channel, DueSend, Gate, Lane, Message, MessageState, Origin
 from engine.messaging.settlement import Verdict
@@ -269,7 +269,7 @@ def lose(shop: Shop, *, holder: str, marked: int) -> tuple[Lease, list[UUID]]:
     ids = [message.id for message in messages_of(shop)]
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, lease, ids[:marked], steps)
+        ledger.mark(session, [Asked(one, 0, lease.id) for one in ids[:marked]], steps)
         steps.write(session)
         run(session, "update due_sends set lease_until = now() - interval '1 s'")
     return lease, ids
@@ -331,7 +331,7 @@ def test_a_range_that_was_taken_over_is_no_longer_its_old_holders(provider: Prov
 
     recover(shop)
     with shop.work.session() as session:
-        is_held = ledger.hold(session, lease)
+        is_held = bool(ledger.hold(session, [lease]))
         ledger.let_go(session, lease)
 
     assert not is_held
@@ -349,7 +349,7 @@ def test_a_mark_whose_commit_was_not_heard_of_is_no_call_and_is_made_again(
         [lease] = ledger.claim(session, holder=book.name, wanted=1)
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, lease, [messages_of(shop)[0].id], steps)
+        ledger.mark(session, [Asked(messages_of(shop)[0].id, 0, lease.id)], steps)
         steps.write(session)
 
     with shop.work.session() as session:
@@ -458,7 +458,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
     [message] = messages_of(shop)
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, lease, [message.id], steps)
+        ledger.mark(session, [Asked(message.id, 0, lease.id)], steps)
         steps.write(session)
         run(session, "update due_sends set lease_until = now() - interval '2 minutes'")
     with shop.work.session() as session:
@@ -468,7 +468,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
         with shop.work.session() as session:
             steps = Steps()
             late = Verdict(message.id, attempt, MessageState.ACCEPTED, provider_id=f"wamid.{attempt}")
-            settlement.settle(session, lease, [late], steps)
+            settlement.settle(session, [(lease, late)], steps)
             steps.write(session)
 
     assert tally(shop, gate_id) == {MessageState.ACCEPTED: 1}

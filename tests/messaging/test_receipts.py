@@ -225,7 +225,7 @@ def test_a_parked_receipt_keeps_what_its_message_costs(stage: Stage) -> None:
     tell(stage, receipt(stage, "sent", pricing=Pricing("utility", "free_customer_service", billable=False)))
 
     with stage.session() as session:
-        (waited,) = claim_parked(session, stage.channel_id, ["wamid.1"])
+        [waited] = claim_parked(session, [(stage.channel_id, "wamid.1")])[stage.channel_id]
 
     assert waited.pricing == Pricing("utility", "free_customer_service", billable=False)
 
@@ -250,9 +250,9 @@ def test_whoever_settles_a_send_takes_the_receipts_that_wait_for_it(stage: Stage
     tell(stage, word)
 
     with stage.session() as session:
-        taken = claim_parked(session, stage.channel_id, ["wamid.early", "wamid.other"])
+        taken = claim_parked(session, [(stage.channel_id, "wamid.early"), (stage.channel_id, "wamid.other")])
 
-    assert taken == [word]
+    assert taken == {stage.channel_id: [word]}
     assert stage.count("parked_receipts") == 0
 
 
@@ -424,7 +424,7 @@ def settle_as_accepted(stage: Stage, message_id: UUID, provider_id: str) -> None
     with stage.session() as session:
         steps = Steps()
         verdict = Verdict(message_id, 1, MessageState.ACCEPTED, provider_id=provider_id)
-        settle(session, lease, [verdict], steps)
+        settle(session, [(lease, verdict)], steps)
         steps.write(session)
 
 

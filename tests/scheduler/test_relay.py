@@ -21,7 +21,7 @@ from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
 from engine.core.settings import project_root, settings
 from engine.core.system import system_session
-from engine.messaging.counters import record
+from engine.messaging.counters import Steps
 from engine.scheduler import reactions, relay
 from engine.scheduler.reactions import REACTIONS, react_due, reactions_wait
 from engine.scheduler.relay import SHOWN, facts_wait, relay_due
@@ -154,11 +154,12 @@ def test_activity_is_shown_as_it_stands_and_not_as_it_moved(heard_by: Callable[[
     at = "2026-11-20T12:15:00+00:00"
     bucket = datetime.fromisoformat(at)
     with tenant_session(tenant_id) as session:
-        record(session, {}, Counter({(bucket, channel_id, "sent"): 7, (bucket, channel_id, "read"): 2}))
+        happenings = Counter({(bucket, channel_id, "sent"): 7, (bucket, channel_id, "read"): 2})
+        Steps(happenings=happenings).write(session)
     relay_due()
     heard()
-    moved = [[at, str(channel_id), "sent", 3], [at, str(channel_id), "sent", 7]]
-    state(tenant_id, *(Fact("activity.moved", {"cells": [cell]}) for cell in moved))
+    moved = [at, str(channel_id)]
+    state(tenant_id, *(Fact("activity.moved", {"cells": [cell]}) for cell in (moved, moved)))
 
     relay_due()
 
@@ -177,7 +178,7 @@ def test_activity_that_moved_to_another_quarter_is_shown_as_the_newer(
     noon = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
     for bucket, n in ((noon, 5), (noon, -2)):
         with tenant_session(tenant_id) as session:
-            record(session, {}, Counter({(bucket, channel_id, "sent"): n}))
+            Steps(happenings=Counter({(bucket, channel_id, "sent"): n})).write(session)
         relay_due()
 
     told = [bucket for fact in heard() for bucket in fact["data"]["buckets"]]

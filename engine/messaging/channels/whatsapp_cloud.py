@@ -100,7 +100,7 @@ class WhatsAppCloud(CloudAccount):
         messages = answer.get("messages")
         taken = part(messages[0]) if isinstance(messages, list) and messages else {}
         provider_id = word(taken.get("id"))
-        if provider_id is None:
+        if provider_id is None or not provider_id.isprintable():
             raise Ambiguous(detail=f"HTTP {response.status} without a message id")
         return SendReceipt(provider_id)
 

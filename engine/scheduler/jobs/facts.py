@@ -25,4 +25,4 @@ def _work() -> bool:
 
 
 # Screens ask for a figure within half a second; a tenth of a second gathers what a campaign at full speed states.
-JOBS = (Job("relay", EVENTS, _is_due, _work, pause=0.1),)
+JOBS = (Job("relay", EVENTS, _is_due, _work, pause=0.2),)
