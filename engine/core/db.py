@@ -225,6 +225,11 @@ def array_of(values: Iterable[object]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def object_of(values: Mapping[str, Any]) -> str:
+    """Values by id as one JSON text: `->>` finds each in a few steps, whatever the planner thinks of tables."""
+    return orjson.dumps(values).decode()
+
+
 def after_commit(session: Session, follow: Callable[[], None]) -> None:
     """Run `follow` once this transaction has committed (a bell, never an effect that must not be lost)."""
     session.info["after_commit"].append(follow)

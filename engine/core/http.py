@@ -24,6 +24,9 @@ from engine.core.errors import TooLarge
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
 MEBIBYTE = 1024 * 1024
+NO_HEADERS: Mapping[str, str] = {}
+FEW = 8  # calls under way that are looked at as soon as one of them moves
+LOOK_EVERY = 0.004  # seconds between two looks at more than a few
 DOWNLOAD_PIECE = 256 * 1024
 KEPT_SECONDS = 4  # shorter than any server's keep-alive (uvicorn and Node: 5 s): a line closed as we write is a message unknown
 
@@ -49,7 +52,8 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
 UNWRITABLE = (httpx.InvalidURL, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one of each is made for each message, and a frozen one takes several times as long to make.
+@dataclass(slots=True)
 class HttpRequest:
     """One request to a provider, ready for either transport."""
 
@@ -59,14 +63,13 @@ class HttpRequest:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpResponse:
     """What came back: the status and the whole body."""
 
     status: int
     body: bytes
     headers: Mapping[str, str]
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,6 @@ class Failure:
 
     never_left: bool
     detail: str
-    seconds: float = 0.0
 
 
 @cache
@@ -96,9 +98,7 @@ def call(request: HttpRequest, *, timeout: float = CALL_SECONDS) -> HttpResponse
         )
     except (httpx.HTTPError, *UNWRITABLE) as error:
         return _failure(error)
-    return HttpResponse(
-        answer.status_code, answer.content, dict(answer.headers), answer.elapsed.total_seconds()
-    )
+    return HttpResponse(answer.status_code, answer.content, dict(answer.headers))
 
 
 def download(
@@ -120,9 +120,9 @@ def download(
                 if size > most:
                     raise TooLarge(values={"limit": f"{most // MEBIBYTE} MB"})
                 if time.monotonic() - began > seconds:
-                    return Failure(False, f"not done in {seconds:.0f} s", seconds)
+                    return Failure(False, f"not done in {seconds:.0f} s")
                 take(piece)
-            return HttpResponse(200, b"", dict(answer.headers), time.monotonic() - began)
+            return HttpResponse(200, b"", dict(answer.headers))
     except (httpx.HTTPError, *UNWRITABLE) as error:
         return _failure(error)
 
@@ -132,6 +132,46 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, (httpx.LocalProtocolError, *UNWRITABLE)):
         return Failure(not isinstance(error, httpx.LocalProtocolError), type(error).__name__)
     return Failure(isinstance(error, NOT_SENT), f"{type(error).__name__}: {error}")
+
+
+class _Seat:
+    """One handle of libcurl with what it reads from and writes to; it keeps its options from call to call."""
+
+    __slots__ = ("answer", "handle", "headers", "request", "token", "url")
+
+    def __init__(self, call_ms: int) -> None:
+        self.token: object = None
+        self.url = ""
+        self.headers: Mapping[str, str] | None = None
+        self.request = BytesIO()
+        self.answer: list[bytes] = []
+        self.handle = handle = pycurl.Curl()
+        handle.seat = self
+        handle.setopt(pycurl.POST, 1)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.TCP_NODELAY, 1)
+        handle.setopt(pycurl.TIMEOUT_MS, call_ms)
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1000))
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.MAXAGE_CONN, KEPT_SECONDS)
+        handle.setopt(pycurl.READFUNCTION, self.request.read)
+        handle.setopt(pycurl.WRITEFUNCTION, self.answer.append)
+
+    def take(self, request: HttpRequest, token: object) -> None:
+        """Make ready for one request."""
+        if self.headers is not request.headers or self.url != request.url:
+            self.handle.setopt(pycurl.URL, request.url)
+            # "Expect:" switches off the 100-continue round trip that libcurl adds to larger bodies.
+            lines = [f"{name}: {value}" for name, value in request.headers.items()]
+            self.handle.setopt(pycurl.HTTPHEADER, [*lines, "Expect:"])
+            self.url, self.headers = request.url, request.headers
+        self.token = token
+        self.answer.clear()
+        self.request.seek(0)
+        self.request.truncate()
+        self.request.write(request.body)
+        self.request.seek(0)
+        self.handle.setopt(pycurl.POSTFIELDSIZE, len(request.body))
 
 
 class Wire:
@@ -147,8 +187,7 @@ class Wire:
         self._call_ms = int(call_seconds * 1000)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, width)
-        self._idle: list[Any] = []
-        self._shape: dict[Any, tuple[str, Mapping[str, str]]] = {}
+        self._idle: list[_Seat] = []
 
     @property
     def room(self) -> int:
@@ -157,74 +196,45 @@ class Wire:
 
     def begin(self, request: HttpRequest, token: object) -> None:
         """Start one POST; `token` comes back with its outcome. Requests that share a `headers` object are cheapest."""
-        handle = self._idle.pop() if self._idle else self._new_handle()
-        shape = self._shape.get(handle)
-        if shape is None or shape[0] != request.url or shape[1] is not request.headers:
-            handle.setopt(pycurl.URL, request.url)
-            # "Expect:" switches off the 100-continue round trip that libcurl adds to larger bodies.
-            handle.setopt(
-                pycurl.HTTPHEADER,
-                [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"],
-            )
-            self._shape[handle] = (request.url, request.headers)
-        handle.answer = BytesIO()
-        handle.token = token
-        handle.setopt(pycurl.WRITEDATA, handle.answer)
-        handle.setopt(pycurl.READFUNCTION, BytesIO(request.body).read)
-        handle.setopt(pycurl.POSTFIELDSIZE, len(request.body))
-        self._multi.add_handle(handle)
+        seat = self._idle.pop() if self._idle else _Seat(self._call_ms)
+        seat.take(request, token)
+        self._multi.add_handle(seat.handle)
         self.under_way += 1
 
     def collect(self, wait: float) -> Iterator[tuple[Any, HttpResponse | Failure]]:
         """Outcomes of calls that have ended, after waiting at most `wait` seconds for the first."""
         self._multi.perform()
-        if self.under_way and wait > 0:
-            yielded = False
-            for outcome in self._ended():
-                yielded = True
-                yield outcome
-            if yielded:
-                return
-            self._multi.select(wait)
-            self._multi.perform()
+        began = time.monotonic()
+        self._multi.select(wait)
+        # A look costs a system call for each call under way: what comes within a moment is looked at together.
+        if self.under_way > FEW and (early := LOOK_EVERY - (time.monotonic() - began)) > 0:
+            time.sleep(early)
+        self._multi.perform()
         yield from self._ended()
 
     def _ended(self) -> Iterator[tuple[Any, HttpResponse | Failure]]:
         while True:
             waiting, done, failed = self._multi.info_read()
             for handle in done:
-                seconds = handle.getinfo(pycurl.TOTAL_TIME)
+                seat: _Seat = handle.seat
                 status = handle.getinfo(pycurl.RESPONSE_CODE)
-                yield self._release(handle), HttpResponse(status, handle.answer.getvalue(), {}, seconds)
+                self._release(seat)
+                yield seat.token, HttpResponse(status, b"".join(seat.answer), NO_HEADERS)
             for handle, number, message in failed:
                 sent = handle.getinfo(pycurl.REQUEST_SIZE) > 0
                 never_left = number in NEVER_LEFT or (number == pycurl.E_OPERATION_TIMEDOUT and not sent)
-                yield (
-                    self._release(handle),
-                    Failure(never_left, f"{number}: {message}", handle.getinfo(pycurl.TOTAL_TIME)),
-                )
+                self._release(handle.seat)
+                yield handle.seat.token, Failure(never_left, f"{number}: {message}")
             if not waiting:
                 return
 
-    def _release(self, handle: Any) -> object:
-        self._multi.remove_handle(handle)
-        self._idle.append(handle)
+    def _release(self, seat: _Seat) -> None:
+        self._multi.remove_handle(seat.handle)
+        self._idle.append(seat)
         self.under_way -= 1
-        return handle.token
-
-    def _new_handle(self) -> Any:
-        handle = pycurl.Curl()
-        handle.setopt(pycurl.POST, 1)
-        handle.setopt(pycurl.NOSIGNAL, 1)
-        handle.setopt(pycurl.TCP_NODELAY, 1)
-        handle.setopt(pycurl.TIMEOUT_MS, self._call_ms)
-        handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1000))
-        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        handle.setopt(pycurl.MAXAGE_CONN, KEPT_SECONDS)
-        return handle
 
     def close(self) -> None:
         """Close every connection."""
-        for handle in self._idle:
-            handle.close()
+        for seat in self._idle:
+            seat.handle.close()
         self._multi.close()

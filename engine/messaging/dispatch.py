@@ -11,10 +11,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
-
-from sqlalchemy.engine import Row
 
 from engine.core.db import OF_BATCHES, Work
 from engine.core.errors import (
@@ -34,7 +32,7 @@ from engine.core.metrics import SENDS
 from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
-from engine.messaging.ledger import Asked, Lease
+from engine.messaging.ledger import Due, Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Lane, MessageState
 from engine.messaging.recovery import answer_of
@@ -69,15 +67,6 @@ class Flag(Protocol):
         """True once it should end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """A message that is marked and waits for room on the wire, until `until` on this process's clock."""
-
-    row: Row[Any]
-    attempt: int
-    until: float
-
-
 @dataclass(slots=True)
 class Range:
     """A leased range in this process: what waits, what is marked, how many calls are under way, what has ended."""
@@ -85,8 +74,8 @@ class Range:
     lease: Lease
     work: Work
     line: Line
-    waiting: deque[Row[Any]]
-    marked: deque[Marked] = field(default_factory=deque)
+    waiting: deque[Due]
+    marked: deque["Call"] = field(default_factory=deque)
     under_way: int = 0
     verdicts: list[Verdict] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
@@ -117,19 +106,21 @@ class Range:
         while self.marked:
             self.withdraw(self.marked.popleft())
 
-    def withdraw(self, marked: Marked) -> None:
+    def withdraw(self, call: "Call") -> None:
         """Back to the queue: it was never called."""
-        self.verdicts.append(Verdict(marked.row.id, marked.attempt, MessageState.QUEUED, called=False))
+        self.verdicts.append(Verdict(call.due.id, call.attempt, MessageState.QUEUED, called=False))
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there is one for each message, and a frozen one takes several times as long to make.
+@dataclass(slots=True)
 class Call:
-    """One call under way, and where it stands in the wire book."""
+    """A message that is marked: it may be called until `until` on this process's clock; `slot` is in the wire book."""
 
     range: Range
-    row: Row[Any]
+    due: Due
     attempt: int
-    slot: int
+    until: float
+    slot: int = -1
 
 
 class Dispatcher:
@@ -278,30 +269,29 @@ class Dispatcher:
                 asking = [held.lease for held, rows in going if rows or held.marked]
                 kept = ledger.hold(session, asking) if asking else set()
                 asked = [
-                    Asked(row.id, row.attempt, held.lease.id)
+                    (due.id, due.attempt, held.lease.id)
                     for held, rows in going
                     if held.lease.id in kept
-                    for row in rows
+                    for due in rows
                 ]
-                attempts = ledger.mark(session, asked, steps) if asked else {}
+                marked = ledger.mark(session, asked, steps) if asked else set()
                 steps.write(session)
         except BaseException:
             # Verdicts are kept until they are written; a mark whose commit got through is found by `let_go`.
             for held, rows in going:
                 held.line.unused(len(rows))
             raise
-        written_at = time.monotonic()
         for held, rows in going:
             self._written(held)
-            marked = [
-                Marked(row, attempts[row.id], began + FROZEN_AFTER) for row in rows if row.id in attempts
+            calls = [
+                Call(held, due, due.attempt + 1, began + FROZEN_AFTER) for due in rows if due.id in marked
             ]
-            held.line.unused(len(rows) - len(marked))
+            held.line.unused(len(rows) - len(calls))
             if (rows or held.marked) and held.lease.id not in kept:
                 held.drop()
             elif rows:
-                held.marked_at = written_at
-                held.marked.extend(marked)
+                held.marked_at = began
+                held.marked.extend(calls)
                 for _ in rows:
                     held.waiting.popleft()
 
@@ -313,14 +303,14 @@ class Dispatcher:
         held.verdicts.clear()
         held.slots.clear()
 
-    def _in_time(self, held: Range, rows: list[Row[Any]]) -> list[Row[Any]]:
+    def _in_time(self, held: Range, rows: list[Due]) -> list[Due]:
         """Those whose person may be written to now, at the front of what waits; the others are left to a later lease."""
         too_soon = held.line.too_soon(rows)
         if not too_soon:
             return rows
         held.wait = max(held.wait, *too_soon.values())
         held.line.unused(len(too_soon))
-        in_time = [row for row in rows if row.id not in too_soon]
+        in_time = [due for due in rows if due.id not in too_soon]
         for _ in rows:
             held.waiting.popleft()
         held.waiting.extendleft(reversed(in_time))
@@ -333,27 +323,27 @@ class Dispatcher:
         for held in self._in_turn():
             spare = FOR_REPLIES if held.is_bulk and self._wire.width > FOR_REPLIES else 0
             while held.marked and self._book.room and self._wire.room > spare and held.line.under_way < part:
-                self._call(held, held.marked.popleft())
+                self._call(held.marked.popleft())
 
-    def _call(self, held: Range, marked: Marked) -> None:
+    def _call(self, call: Call) -> None:
+        held = call.range
         try:
-            request = held.line.ask(marked.row)
+            request = held.line.ask(call.due)
         except ProviderError as error:
-            held.verdicts.append(self._judge(held, marked.row, marked.attempt, error))
+            held.verdicts.append(self._judge(call, error))
             return
         except Exception as error:
             # One message that we fail to write must not keep its neighbours, nor itself stay marked for ever.
-            log.exception("dispatch.not_written", message_id=str(marked.row.id))
-            refusal = Refused("not_written", detail=type(error).__name__)
-            held.verdicts.append(self._judge(held, marked.row, marked.attempt, refusal))
+            log.exception("dispatch.not_written", message_id=call.due.id)
+            held.verdicts.append(self._judge(call, Refused("not_written", detail=type(error).__name__)))
             return
         # First the book, then the clock: a process that is frozen here finds its time over when it goes on.
-        slot = self._book.begin(marked.row.id, marked.attempt)
-        if time.monotonic() > marked.until:
-            self._book.forget(slot)
-            held.withdraw(marked)
+        call.slot = self._book.begin(call.due.id, call.attempt)
+        if time.monotonic() > call.until:
+            self._book.forget(call.slot)
+            held.withdraw(call)
             return
-        self._wire.begin(request, Call(held, marked.row, marked.attempt, slot))
+        self._wire.begin(request, call)
         held.under_way += 1
         held.line.under_way += 1
         self.calls += 1
@@ -364,28 +354,30 @@ class Dispatcher:
             return
         for token, outcome in self._wire.collect(COLLECT):
             call: Call = token
-            call.range.under_way -= 1
-            call.range.line.under_way -= 1
+            held = call.range
+            held.under_way -= 1
+            held.line.under_way -= 1
             verdict = self._read(call, outcome)
             self._book.answer(call.slot, answer_of(verdict))
-            call.range.verdicts.append(verdict)
-            call.range.slots.append(call.slot)
+            held.verdicts.append(verdict)
+            held.slots.append(call.slot)
 
     def _read(self, call: Call, outcome: HttpResponse | Failure) -> Verdict:
         if isinstance(outcome, Failure):
             error: ProviderError = (
                 NotTaken(detail=outcome.detail) if outcome.never_left else Ambiguous(detail=outcome.detail)
             )
-            return self._judge(call.range, call.row, call.attempt, error)
+            return self._judge(call, error)
         try:
             receipt = call.range.line.adapter.read(outcome)
         except ProviderError as error:
-            return self._judge(call.range, call.row, call.attempt, error)
-        return Verdict(call.row.id, call.attempt, MessageState.ACCEPTED, provider_id=receipt.provider_id)
+            return self._judge(call, error)
+        return Verdict(call.due.id, call.attempt, MessageState.ACCEPTED, receipt.provider_id)
 
-    def _judge(self, held: Range, row: Row[Any], attempt: int, error: ProviderError) -> Verdict:
+    def _judge(self, call: Call, error: ProviderError) -> Verdict:
         """What an error means for the message, and for its channel or campaign."""
-        state, retry_in = _consequence(error, row.tries + 1, attempt)
+        held = call.range
+        state, retry_in = _consequence(error, call.due.tries + 1, call.attempt)
         if isinstance(error, Throttled):
             self._slow_down(held, error)
         if isinstance(error, Misconfigured):
@@ -396,8 +388,8 @@ class Dispatcher:
                 held.drop()
         reason = {"provider_code": error.provider_code, "detail": error.detail[:500]}
         return Verdict(
-            row.id,
-            attempt,
+            call.due.id,
+            call.attempt,
             state,
             reason_code=error.code,
             reason=reason,

@@ -11,18 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert
-from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
 from engine.core.bells import ring
-from engine.core.db import after_commit, array_of, run
+from engine.core.db import after_commit, array_of, object_of, run
 from engine.core.ids import uuid7
 from engine.messaging.counters import GROUPED, Steps
 from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
 from engine.messaging.policy import REFUSAL_SQL
 
 LEASE_SECONDS = 30
-_BY_ID = attrgetter("id.int")  # as PostgreSQL orders them
 RANGE_SIZE = 500
 
 
@@ -181,7 +179,7 @@ def claim(
 
 
 _READ = """
-select id, kind, contact_id, address, snapshot_id, params, body, payload, quoted_provider_id, attempt, tries
+select id::text, kind, address, snapshot_id::text, params, body, payload, quoted_provider_id, attempt, tries
 from messages
 where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id is not distinct from %(gate)s
   and state = 'queued' and direction = 'out'
@@ -189,11 +187,29 @@ order by id
 """
 
 
-def queued_of(session: Session, lease: Lease) -> Sequence[Row[Any]]:
+# Not frozen, and its ids are text: there is one for each message, and all that is done with ids is to write them.
+@dataclass(slots=True)
+class Due:
+    """A message that waits to be sent; `attempt` counts its marks, `tries` the calls that were surely not taken."""
+
+    id: str
+    kind: str
+    address: str
+    snapshot_id: str | None
+    params: Mapping[str, Any] | None
+    body: str | None
+    payload: Mapping[str, Any] | None
+    quoted_provider_id: str | None
+    attempt: int
+    tries: int
+
+
+def queued_of(session: Session, lease: Lease) -> list[Due]:
     """The messages of a lease that still wait to be sent, oldest first."""
-    return run(
+    rows = run(
         session, _READ, first=lease.first_id, last=lease.last_id, channel=lease.channel_id, gate=lease.gate_id
     )
+    return [Due(*values) for values in map(tuple, rows)]
 
 
 _LOCK_GATES = (
@@ -209,7 +225,9 @@ where d.id = held.id and d.epoch = held.epoch and d.lease_until > now()
 returning d.id
 """
 
-# One look-up of all that policy asks, once for each message; the ids come in order, and so the rows are locked.
+# All that policy asks is looked up once for each message. There is no join with what was asked for, on purpose: a plan
+# that was made while a month's partition was empty would read all of it for each group. The scan is by the array of
+# ids, which also locks the rows in their order.
 _MARK = f"""
 with moved as (
   update messages m set
@@ -221,9 +239,9 @@ with moved as (
       left join contacts p on p.id = m.contact_id
       left join conversations v on v.id = m.conversation_id
       cross join lateral (select {REFUSAL_SQL.strip()} as refusal) r),
-    reason = null, work_id = asked.work_id, attempt = m.attempt + 1
-  from unnest(%(ids)s::uuid[], %(attempts)s::int[], %(works)s::uuid[]) as asked(id, attempt, work_id)
-  where m.id = asked.id and m.attempt = asked.attempt and m.id >= %(first)s and m.state = 'queued'
+    reason = null, work_id = (%(works)s::jsonb ->> m.id::text)::uuid, attempt = m.attempt + 1
+  where m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and m.state = 'queued'
+    and m.attempt = coalesce((%(attempts)s::jsonb ->> m.id::text)::int, 0)
   returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after
 )
 {GROUPED}
@@ -232,7 +250,7 @@ with moved as (
 _MARKED = """
 select id from messages
 where id = any(%(ids)s::uuid[]) and id between %(first)s and %(last)s and state = 'dispatching'
-  and work_id = any(%(works)s::uuid[])
+  and work_id = (%(works)s::jsonb ->> id::text)::uuid
 """
 
 
@@ -246,7 +264,7 @@ def hold(session: Session, leases: Sequence[Lease]) -> set[UUID]:
     }
     run(session, _LOCK_GATES, gates=array_of(sorted(gates)))
     # A statement of its own: its snapshot is taken after the lock is held, so it sees a pause that came first.
-    ordered = sorted(leases, key=_BY_ID)
+    ordered = sorted(leases, key=attrgetter("id.int"))  # as PostgreSQL orders them
     rows = run(
         session,
         _RENEW,
@@ -259,36 +277,25 @@ def hold(session: Session, leases: Sequence[Lease]) -> set[UUID]:
     return {row.id for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A queued message that is to be marked, how often it was until now, and the due work it belongs to."""
-
-    id: UUID
-    attempt: int
-    work_id: UUID
+type Asked = tuple[str, int, UUID]
 
 
-def mark(session: Session, asked: Sequence[Asked], steps: Steps) -> dict[UUID, int]:
-    """Say, before anything is called, that these are about to be: those that may go now, with their attempt.
+def mark(session: Session, asked: Sequence[Asked], steps: Steps) -> set[str]:
+    """Say, before anything is called, that these are about to be: answers the ids of those that may go now.
 
-    Their leases are held by this transaction (`hold`). What policy refuses is skipped here; what is no longer as it
-    was asked for stays as it is.
+    `asked` are queued messages with their attempts so far and the due work they belong to; each one's attempt is one
+    more from here on. Their leases are held by this transaction (`hold`). What policy refuses is skipped here; what is
+    no longer as it was asked for stays as it is.
     """
-    ordered = sorted(asked, key=_BY_ID)
-    which = {
-        "ids": array_of(one.id for one in ordered),
-        "works": array_of(one.work_id for one in ordered),
-        "first": ordered[0].id,
-        "last": ordered[-1].id,
-    }
-    rows = run(session, _MARK, attempts=array_of(one.attempt for one in ordered), **which)
+    ids = sorted(one for one, _, _ in asked)
+    works = object_of({one: work_id for one, _, work_id in asked})
+    which = {"ids": array_of(ids), "works": works, "first": ids[0], "last": ids[-1]}
+    attempts = object_of({one: attempt for one, attempt, _ in asked if attempt})
+    rows = run(session, _MARK, attempts=attempts, **which)
     steps.add(rows)
-    skipped = {row.id for row in rows if row.after == MessageState.SKIPPED}
-    marked = {one.id: one.attempt + 1 for one in ordered if one.id not in skipped}
-    if sum(row.n for row in rows) < len(ordered):
-        found = {row.id for row in run(session, _MARKED, **which)}
-        marked = {one: attempt for one, attempt in marked.items() if one in found}
-    return marked
+    if sum(row.n for row in rows) < len(ids):
+        return {str(row.id) for row in run(session, _MARKED, **which)}
+    return set(ids) - {str(row.id) for row in rows if row.after == MessageState.SKIPPED}
 
 
 # What is still queued is for whoever comes next. What stands as marked under this lease though its holder is through

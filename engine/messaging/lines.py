@@ -10,7 +10,6 @@ from uuid import UUID
 
 import redis
 from sqlalchemy import select
-from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
 from engine.core import ratelimit
@@ -20,6 +19,7 @@ from engine.core.ratelimit import LocalBucket
 from engine.messaging.channels.base import ChannelAdapter, Credentials, OutboundMessage
 from engine.messaging.channels.registry import adapter_for
 from engine.messaging.connections import credentials_of
+from engine.messaging.ledger import Due
 from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
 
@@ -46,7 +46,7 @@ class Line:
         self._read_at = self._noted_at = float("-inf")
         self._tokens = 0
         self._ask_again_at = 0.0
-        self._renderers: dict[UUID, Renderer] = {}
+        self._renderers: dict[str, Renderer] = {}
         self._written: set[str] = set()  # whom this process wrote to lately, and just before that
         self._written_before: set[str] = set()
         self._written_since = float("-inf")
@@ -96,7 +96,7 @@ class Line:
         if lease.granted < wanted:
             self._ask_again_at = now + max(lease.wait, TOKEN_SLICE)
 
-    def too_soon(self, rows: Sequence[Row[Any]]) -> dict[UUID, float]:
+    def too_soon(self, rows: Sequence[Due]) -> dict[str, float]:
         """Messages whose person was written to a moment ago, with the seconds to wait: the provider's pair limit.
 
         Only who was written to a short while ago by this process is asked about in Redis, where all processes count: a
@@ -119,7 +119,7 @@ class Line:
             return {}
         return {row.id: wait for row, wait in zip(again, waits, strict=True) if wait}
 
-    def _written_again(self, rows: Sequence[Row[Any]], interval: float) -> list[Row[Any]]:
+    def _written_again(self, rows: Sequence[Due], interval: float) -> list[Due]:
         """Those to a person whom this process wrote to within the interval; remembers whom it writes to now."""
         now = time.monotonic()
         if now - self._written_since > interval:
@@ -139,15 +139,15 @@ class Line:
             self._noted_at = moment
             run(session, "update channels set last_sent_at = now() where id = %(id)s", id=self.id)
 
-    def learn(self, session: Session, snapshot_ids: set[UUID]) -> None:
+    def learn(self, session: Session, snapshot_ids: set[str]) -> None:
         """Make ready the templates that these messages use."""
         unknown = snapshot_ids - self._renderers.keys()
         if unknown:
             for snapshot in session.scalars(select(TemplateSnapshot).where(TemplateSnapshot.id.in_(unknown))):
-                self._renderers[snapshot.id] = compile_template(snapshot)
+                self._renderers[str(snapshot.id)] = compile_template(snapshot)
 
-    def ask(self, row: Row[Any]) -> HttpRequest:
-        """The request for one row of `ledger.queued_of`."""
+    def ask(self, row: Due) -> HttpRequest:
+        """The request for one message."""
         if row.snapshot_id is not None:
             content = self._renderers[row.snapshot_id](row.params or {})
         elif row.kind == "text":

@@ -39,7 +39,7 @@ order by d.id for update of d skip locked
 """
 
 _MARKED = """
-select id from messages
+select id::text from messages
 where id between %(first)s and %(last)s and work_id = %(work)s and state = 'dispatching'
 order by id for no key update
 """
@@ -47,8 +47,8 @@ order by id for no key update
 _HAND_BACK = f"""
 with moved as (
   update messages m set work_id = null,
-    state = case when %(all)s or m.id = any(%(begun)s) then 'unknown' else 'queued' end,
-    reason_code = case when %(all)s or m.id = any(%(begun)s) then 'ambiguous' end, reason = null
+    state = case when %(all)s or m.id = any(%(begun)s::uuid[]) then 'unknown' else 'queued' end,
+    reason_code = case when %(all)s or m.id = any(%(begun)s::uuid[]) then 'ambiguous' end, reason = null
   where m.id between %(first)s and %(last)s and m.work_id = %(work)s and m.state = 'dispatching'
   returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after
 )
@@ -107,7 +107,9 @@ def _take_over(session: Session, row: Row[Any], begun: Sequence[Begun] | None, s
 
 
 def answer_of(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as the wire book keeps it."""
+    """A verdict as the wire book keeps it; of what was taken there is nothing more to say."""
+    if verdict.state is MessageState.ACCEPTED:
+        return {"state": verdict.state, "provider_id": verdict.provider_id}
     return {
         "state": verdict.state,
         "provider_id": verdict.provider_id,
@@ -123,9 +125,9 @@ def _verdict_of(call: Begun, answer: Mapping[str, Any]) -> Verdict:
         call.attempt,
         MessageState(answer["state"]),
         provider_id=answer["provider_id"],
-        reason_code=answer["reason_code"],
-        retry_in=answer["retry_in"],
-        uses_a_try=answer["uses_a_try"],
+        reason_code=answer.get("reason_code"),
+        retry_in=answer.get("retry_in", 0.0),
+        uses_a_try=answer.get("uses_a_try", False),
     )
 
 

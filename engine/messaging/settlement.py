@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
-from engine.core.db import array_of, run
+from engine.core.db import array_of, object_of, run
 from engine.core.ids import uuid7
 from engine.messaging import receipts
 from engine.messaging.counters import GROUPED, Steps
@@ -22,14 +21,15 @@ from engine.messaging.models import MessageState
 RANGES_AT_ONCE = 40  # of a gate that is cancelled, some 20,000 messages: the rest is the next turn of the job
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, and its ids are text: there is one for each message.
+@dataclass(slots=True)
 class Verdict:
     """How one mark ended: the state it leads to, and for a requeue when to try again (seconds from now).
 
     `called` is False where no call was made of it; `uses_a_try` where it counts against the message's tries.
     """
 
-    message_id: UUID
+    message_id: str
     attempt: int
     state: MessageState
     provider_id: str | None = None
@@ -41,16 +41,14 @@ class Verdict:
 
 
 # Fenced by `attempt`: an answer settles only the call it belongs to, however late it comes. What was taken is told in
-# three plain columns and read back in groups: it is nearly all there is.
+# few words and read back in groups: it is nearly all there is. No join with what is told: see the mark.
 _ACCEPT = f"""
 with moved as (
   update messages m set
-    state = 'accepted', work_id = null, reason_code = null, reason = null, provider_id = said.provider_id,
-    accepted_at = now()
-  from unnest(%(ids)s::uuid[], %(attempts)s::int[], string_to_array(%(provider_ids)s, chr(10)))
-       as said(id, attempt, provider_id)
-  where m.id = said.id and m.id >= %(first)s and m.attempt = said.attempt
-    and m.state in ('dispatching', 'unknown')
+    state = 'accepted', work_id = null, reason_code = null, reason = null, accepted_at = now(),
+    provider_id = %(provider_ids)s::jsonb ->> m.id::text
+  where m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and m.state in ('dispatching', 'unknown')
+    and m.attempt = coalesce((%(attempts)s::jsonb ->> m.id::text)::int, 1)
   returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, m.provider_id,
             old.state as before, m.state as after
 ), known as (
@@ -62,26 +60,28 @@ with moved as (
 
 _SETTLE = """
 update messages m set
-  state = o.state, work_id = null, reason_code = o.reason_code, reason = o.reason,
-  failed_at = case when o.state = 'failed' then now() else m.failed_at end, tries = m.tries + o.used
-from jsonb_to_recordset(%(outcomes)s::jsonb)
-     as o(id uuid, attempt int, state text, reason_code text, reason jsonb, used int)
-where m.id = o.id and m.id between %(first)s and %(last)s and m.attempt = o.attempt
-  and m.state in ('dispatching', 'unknown')
+  (state, reason_code, reason, failed_at, tries) = (
+    select o ->> 'state', o ->> 'reason_code', nullif(o -> 'reason', 'null'),
+           case when o ->> 'state' = 'failed' then now() else m.failed_at end, m.tries + (o ->> 'used')::int
+    from (select %(outcomes)s::jsonb -> m.id::text as o) told),
+  work_id = null
+where m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and m.state in ('dispatching', 'unknown')
+  and m.attempt = (%(outcomes)s::jsonb -> m.id::text ->> 'attempt')::int
 returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after,
           1 as n, now() as at
 """
 
 # Rows are locked in the order of their ids, as receipts lock them: whoever comes second waits, and nobody deadlocks.
 _LOCK = """
-select from messages where id = any(%(ids)s) and id between %(first)s and %(last)s order by id for no key update
+select from messages where id = any(%(ids)s::uuid[]) and id between %(first)s and %(last)s
+order by id for no key update
 """
 
 _ATTEMPTS = """
 insert into send_attempts (id, message_id, attempt, called_at, verdict, reason_code, reason)
-select uuidv7(), o.id, o.attempt, m.called_at, o.state, o.reason_code, o.reason
-from jsonb_to_recordset(%(outcomes)s::jsonb) as o(id uuid, attempt int, state text, reason_code text, reason jsonb)
-join messages m on m.id = o.id and m.id between %(first)s and %(last)s
+select uuidv7(), m.id, m.attempt, m.called_at, o ->> 'state', o ->> 'reason_code', nullif(o -> 'reason', 'null')
+from messages m cross join lateral (select %(outcomes)s::jsonb -> m.id::text as o) told
+where m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s
 """
 
 
@@ -95,27 +95,26 @@ def settle(session: Session, ended: Sequence[Ended], steps: Steps) -> None:
     others = [one for one in ordered if one[1].state is not MessageState.ACCEPTED]
     if taken and others:
         # Two statements follow, each in its own order: so the order of all is settled first.
-        ids = [verdict.message_id for _, verdict in ordered]
-        run(session, _LOCK, ids=ids, first=ids[0], last=ids[-1])
+        run(session, _LOCK, **_which(ordered))
     if taken:
         _accept(session, taken, steps)
     if others:
         _settle_others(session, others, steps)
 
 
-def _message_id(ended: Ended) -> int:
-    return ended[1].message_id.int  # as PostgreSQL orders them
+def _message_id(ended: Ended) -> str:
+    return ended[1].message_id
 
 
 def _accept(session: Session, taken: Sequence[Ended], steps: Steps) -> None:
     rows = run(
         session,
         _ACCEPT,
-        ids=array_of(verdict.message_id for _, verdict in taken),
-        attempts=array_of(verdict.attempt for _, verdict in taken),
-        provider_ids="\n".join(verdict.provider_id or "" for _, verdict in taken),
-        first=taken[0][1].message_id,
-        last=taken[-1][1].message_id,
+        attempts=object_of(
+            {verdict.message_id: verdict.attempt for _, verdict in taken if verdict.attempt > 1}
+        ),
+        provider_ids=object_of({verdict.message_id: verdict.provider_id for _, verdict in taken}),
+        **_which(taken),
     )
     steps.add(rows)
     # The provider's words that were quicker than our own record of the send, and did not name our key.
@@ -125,25 +124,24 @@ def _accept(session: Session, taken: Sequence[Ended], steps: Steps) -> None:
 
 
 def _settle_others(session: Session, ended: Sequence[Ended], steps: Steps) -> None:
-    verdicts = [verdict for _, verdict in ended]
-    span = {"first": verdicts[0].message_id, "last": verdicts[-1].message_id}
-    rows = run(session, _SETTLE, outcomes=_wire_of(verdicts), **span)
+    outcomes = object_of({verdict.message_id: _outcome(verdict) for _, verdict in ended})
+    rows = run(session, _SETTLE, outcomes=outcomes, **_which(ended))
     steps.add(rows)
-    settled = {row.id for row in rows}
+    settled = {str(row.id) for row in rows}
     ours = [one for one in ended if one[1].message_id in settled]
     by_lease: dict[Lease, list[Verdict]] = {}
     for lease, verdict in ours:
         by_lease.setdefault(lease, []).append(verdict)
     for lease, some in by_lease.items():
         _queue_again(session, lease, some)
-    called = [verdict for _, verdict in ours if verdict.called]
+    called = [one for one in ours if one[1].called]
     if called:
-        run(session, _ATTEMPTS, outcomes=_wire_of(called), **span)
+        run(session, _ATTEMPTS, outcomes=outcomes, **_which(called))
 
 
 def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) -> None:
     """Due work for what goes back to the queue, one row per moment (a range may hold others: a mark looks at states)."""
-    by_moment: dict[int, list[UUID]] = {}
+    by_moment: dict[int, list[str]] = {}
     for verdict in verdicts:
         if verdict.state is MessageState.QUEUED:
             by_moment.setdefault(round(verdict.retry_in * 4), []).append(verdict.message_id)
@@ -164,21 +162,20 @@ def _queue_again(session: Session, lease: Lease, verdicts: Sequence[Verdict]) ->
         )
 
 
-def _wire_of(verdicts: Sequence[Verdict]) -> str:
-    """Verdicts as one JSON text."""
-    return orjson.dumps(
-        [
-            {
-                "id": verdict.message_id,
-                "attempt": verdict.attempt,
-                "state": verdict.state,
-                "reason_code": verdict.reason_code,
-                "reason": verdict.reason,
-                "used": int(verdict.uses_a_try),
-            }
-            for verdict in verdicts
-        ]
-    ).decode()
+def _which(ended: Sequence[Ended]) -> dict[str, str]:
+    """The messages of a statement; `ended` is in the order of their ids."""
+    ids = [verdict.message_id for _, verdict in ended]
+    return {"ids": array_of(ids), "first": ids[0], "last": ids[-1]}
+
+
+def _outcome(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "attempt": verdict.attempt,
+        "state": verdict.state,
+        "reason_code": verdict.reason_code,
+        "reason": verdict.reason,
+        "used": int(verdict.uses_a_try),
+    }
 
 
 _RANGES_OF_GATE = """

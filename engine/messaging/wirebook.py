@@ -38,7 +38,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 class Begun:
     """A call that was begun: of which message, which attempt, and its answer where one came."""
 
-    message_id: UUID
+    message_id: str
     attempt: int
     answer: Mapping[str, Any] | None
 
@@ -62,10 +62,12 @@ class WireBook:
         """How many more calls can be written down."""
         return len(self._free)
 
-    def begin(self, message_id: UUID, attempt: int) -> int:
+    def begin(self, message_id: str, attempt: int) -> int:
         """Write a call down, before it leaves; answers its slot."""
         slot = self._free.pop()
-        _HEAD.pack_into(self._pages, slot * SLOT_BYTES, message_id.bytes, attempt, 0)
+        _HEAD.pack_into(
+            self._pages, slot * SLOT_BYTES, bytes.fromhex(message_id.replace("-", "")), attempt, 0
+        )
         return slot
 
     def answer(self, slot: int, answer: Mapping[str, Any]) -> None:
@@ -105,7 +107,7 @@ def read_book(name: str) -> list[Begun] | None:
         raw_id, attempt, length = _HEAD.unpack_from(pages, at)
         if attempt:
             said = pages[at + _HEAD.size : at + _HEAD.size + length]
-            begun.append(Begun(UUID(bytes=raw_id), attempt, orjson.loads(said) if said else None))
+            begun.append(Begun(str(UUID(bytes=raw_id)), attempt, orjson.loads(said) if said else None))
     return begun
 
 

@@ -18,7 +18,6 @@ from engine.core.errors import Invalid, WrongState
 from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.counters import Steps
-from engine.messaging.ledger import Asked
 from engine.messaging.models import DueSend, Message, MessageState, Template
 from engine.messaging.settlement import Verdict, cancel_queued, settle
 from tests.workshop import Shop, add_people, messages_of
@@ -81,10 +80,10 @@ def end_calls(shop: Shop, state: MessageState, amount: int) -> None:
     with shop.work.session() as session:
         steps = Steps()
         assert ledger.hold(session, [lease])
-        marked = ledger.mark(session, [Asked(one, 0, lease.id) for one in waiting], steps)
+        marked = ledger.mark(session, [(str(one), 0, lease.id) for one in waiting], steps)
         settle(
             session,
-            [(lease, Verdict(one, attempt, state, f"wamid.{one}")) for one, attempt in marked.items()],
+            [(lease, Verdict(one, 1, state, f"wamid.{one}")) for one in marked],
             steps,
         )
         ledger.let_go(session, lease)
@@ -231,7 +230,7 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
     first = messages_of(shop)[0].id
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, [Asked(first, 0, lease.id)], steps)
+        ledger.mark(session, [(str(first), 0, lease.id)], steps)
         steps.write(session)
 
     with shop.work.session() as session:
@@ -240,7 +239,7 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
     with shop.work.session() as session:
         is_held = bool(ledger.hold(session, [lease]))
         steps = Steps()
-        settle(session, [(lease, Verdict(first, 1, MessageState.ACCEPTED, "wamid.1"))], steps)
+        settle(session, [(lease, Verdict(str(first), 1, MessageState.ACCEPTED, "wamid.1"))], steps)
         ledger.let_go(session, lease)
         steps.write(session)
     ended = look(shop, campaign_id)[0]

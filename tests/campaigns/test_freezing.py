@@ -17,7 +17,6 @@ from engine.messaging import ledger
 from engine.messaging.connections import delete_channel
 from engine.messaging.counters import Steps
 from engine.messaging.gates import is_template_held
-from engine.messaging.ledger import Asked
 from engine.messaging.models import Channel, MessageState, Template
 from engine.messaging.settlement import Verdict, settle
 from engine.messaging.template_desk import delete_template
@@ -131,13 +130,13 @@ def test_what_a_call_puts_back_into_the_queue_of_a_cancelled_campaign_is_cancell
     [message] = messages_of(shop)
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, [Asked(message.id, 0, lease.id)], steps)
+        ledger.mark(session, [(str(message.id), 0, lease.id)], steps)
         steps.write(session)
     with shop.work.session() as session:
         service.cancel(session, campaign_id)
     with shop.work.session() as session:
         steps = Steps()
-        settle(session, [(lease, Verdict(message.id, 1, MessageState.QUEUED, retry_in=60))], steps)
+        settle(session, [(lease, Verdict(str(message.id), 1, MessageState.QUEUED, retry_in=60))], steps)
         steps.write(session)
     look(shop, campaign_id)
 

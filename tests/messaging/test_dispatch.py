@@ -20,7 +20,7 @@ from engine.messaging import dispatch, ledger, recovery, settlement
 from engine.messaging.channels.whatsapp_cloud import WhatsAppCloud
 from engine.messaging.counters import MessageTally, Steps
 from engine.messaging.dispatch import Dispatcher
-from engine.messaging.ledger import Asked, Lease
+from engine.messaging.ledger import Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Channel, DueSend, Gate, Lane, Message, MessageState, Origin
 from engine.messaging.settlement import Verdict
@@ -269,7 +269,7 @@ def lose(shop: Shop, *, holder: str, marked: int) -> tuple[Lease, list[UUID]]:
     ids = [message.id for message in messages_of(shop)]
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, [Asked(one, 0, lease.id) for one in ids[:marked]], steps)
+        ledger.mark(session, [(str(one), 0, lease.id) for one in ids[:marked]], steps)
         steps.write(session)
         run(session, "update due_sends set lease_until = now() - interval '1 s'")
     return lease, ids
@@ -289,11 +289,11 @@ def test_what_a_killed_worker_had_called_is_unknown_and_the_rest_is_sent(
     gate_id = queue_blast(shop, 10)
     book = WireBook()
     _, ids = lose(shop, holder=book.name, marked=6)
-    answered = Verdict(ids[2], 1, MessageState.ACCEPTED, provider_id="wamid.heard")
+    answered = Verdict(str(ids[2]), 1, MessageState.ACCEPTED, provider_id="wamid.heard")
     for number in range(3):
-        slot = book.begin(ids[number], 1)
+        slot = book.begin(str(ids[number]), 1)
     book.answer(slot, recovery.answer_of(answered))
-    book.begin(uuid7(), 1)  # of another campaign
+    book.begin(str(uuid7()), 1)  # of another campaign
 
     recover(shop)
     send()
@@ -349,7 +349,7 @@ def test_a_mark_whose_commit_was_not_heard_of_is_no_call_and_is_made_again(
         [lease] = ledger.claim(session, holder=book.name, wanted=1)
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, [Asked(messages_of(shop)[0].id, 0, lease.id)], steps)
+        ledger.mark(session, [(str(messages_of(shop)[0].id), 0, lease.id)], steps)
         steps.write(session)
 
     with shop.work.session() as session:
@@ -385,7 +385,7 @@ def test_a_message_that_cannot_be_written_fails_alone(
     provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate_id = queue_blast(shop, 3)
-    poisoned = messages_of(shop)[1].id
+    poisoned = str(messages_of(shop)[1].id)
     ask = Line.ask
 
     def stumble(line: Line, row: Any) -> Any:
@@ -458,7 +458,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
     [message] = messages_of(shop)
     with shop.work.session() as session:
         steps = Steps()
-        ledger.mark(session, [Asked(message.id, 0, lease.id)], steps)
+        ledger.mark(session, [(str(message.id), 0, lease.id)], steps)
         steps.write(session)
         run(session, "update due_sends set lease_until = now() - interval '2 minutes'")
     with shop.work.session() as session:
@@ -467,7 +467,7 @@ def test_an_answer_that_comes_after_the_lease_was_lost_settles_its_own_call_only
     for attempt in (2, 1):
         with shop.work.session() as session:
             steps = Steps()
-            late = Verdict(message.id, attempt, MessageState.ACCEPTED, provider_id=f"wamid.{attempt}")
+            late = Verdict(str(message.id), attempt, MessageState.ACCEPTED, provider_id=f"wamid.{attempt}")
             settlement.settle(session, [(lease, late)], steps)
             steps.write(session)
 

@@ -423,7 +423,7 @@ def settle_as_accepted(stage: Stage, message_id: UUID, provider_id: str) -> None
     )
     with stage.session() as session:
         steps = Steps()
-        verdict = Verdict(message_id, 1, MessageState.ACCEPTED, provider_id=provider_id)
+        verdict = Verdict(str(message_id), 1, MessageState.ACCEPTED, provider_id=provider_id)
         settle(session, [(lease, verdict)], steps)
         steps.write(session)
 

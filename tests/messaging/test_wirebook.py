@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from uuid import UUID
 
 import pytest
 
@@ -16,7 +17,7 @@ import sys, time
 from uuid import UUID
 from engine.messaging.wirebook import WireBook
 book = WireBook()
-first, second, third = (UUID(int=number) for number in (1, 2, 3))
+first, second, third = (str(UUID(int=number)) for number in (1, 2, 3))
 book.begin(first, 4)
 book.answer(book.begin(second, 1), {"state": "accepted"})
 book.forget(book.begin(third, 1))
@@ -26,7 +27,7 @@ time.sleep(60)
 
 
 def test_a_call_stands_in_the_book_with_its_answer_until_it_is_forgotten() -> None:
-    book, message = WireBook(), uuid7()
+    book, message = WireBook(), str(uuid7())
 
     slot = book.begin(message, 3)
     begun = read_book(book.name)
@@ -42,12 +43,12 @@ def test_a_call_stands_in_the_book_with_its_answer_until_it_is_forgotten() -> No
 
 def test_a_slot_that_is_used_again_shows_no_older_answer() -> None:
     book = WireBook()
-    slots = [book.begin(uuid7(), 1) for _ in range(book.room)]
+    slots = [book.begin(str(uuid7()), 1) for _ in range(book.room)]
     for slot in slots:
         book.answer(slot, {"state": "accepted"})
         book.forget(slot)
 
-    book.begin(uuid7(), 1)
+    book.begin(str(uuid7()), 1)
 
     assert [call.answer for call in read_book(book.name) or ()] == [None]
     assert book.room == len(slots) - 1
@@ -56,7 +57,7 @@ def test_a_slot_that_is_used_again_shows_no_older_answer() -> None:
 def test_an_answer_that_is_too_long_is_left_out() -> None:
     book = WireBook()
 
-    book.answer(book.begin(uuid7(), 1), {"state": "accepted", "provider_id": "w" * 300})
+    book.answer(book.begin(str(uuid7()), 1), {"state": "accepted", "provider_id": "w" * 300})
 
     assert [call.answer for call in read_book(book.name) or ()] == [None]
 
@@ -72,7 +73,7 @@ def test_a_book_outlives_a_killed_process_and_is_then_nobodys() -> None:
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait(10)
 
-    begun = {(call.message_id.int, call.attempt, bool(call.answer)) for call in read_book(name) or ()}
+    begun = {(UUID(call.message_id).int, call.attempt, bool(call.answer)) for call in read_book(name) or ()}
     assert begun == {(1, 4, False), (2, 1, True)}
     assert name not in alive
     assert name in books_of_the_dead()
@@ -82,7 +83,7 @@ def test_a_book_outlives_a_killed_process_and_is_then_nobodys() -> None:
 
 def test_a_book_of_another_boot_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     book = WireBook()
-    book.begin(uuid7(), 1)
+    book.begin(str(uuid7()), 1)
 
     monkeypatch.setattr(wirebook, "_boot", lambda: "another")
 
@@ -91,7 +92,7 @@ def test_a_book_of_another_boot_is_not_believed(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_empty_book_goes_with_its_process_and_one_in_use_stays() -> None:
     empty, used = WireBook(), WireBook()
-    used.begin(uuid7(), 1)
+    used.begin(str(uuid7()), 1)
 
     empty.close()
     used.close()

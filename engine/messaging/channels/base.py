@@ -38,18 +38,18 @@ class Credentials:
     older_app_secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OutboundMessage:
     """One message, rendered: `content` is the provider-neutral content of rendering.py, `send_key` ours and echoed."""
 
-    send_key: UUID
+    send_key: str
     address: str
     kind: str
     content: Mapping[str, Any]
     quoted_provider_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendReceipt:
     """The provider took it, and calls it by this id."""
 

@@ -86,7 +86,7 @@ class WhatsAppCloud(CloudAccount):
             **({"to": address} if address[:1] == "+" else _recipient(address)),
             "type": kind,
             kind: part,
-            "biz_opaque_callback_data": str(message.send_key),
+            "biz_opaque_callback_data": message.send_key,
         }
         if message.quoted_provider_id is not None and kind != "reaction":
             body["context"] = {"message_id": message.quoted_provider_id}
