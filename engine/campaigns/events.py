@@ -1,29 +1,24 @@
 """The facts that campaigns state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import Campaign
-from engine.campaigns.queries import Standing, standings_of
+from engine.campaigns.standing import Standing, standing_of
 from engine.core.events import Fact, emit
 
 
 def state_changed(session: Session, campaign: Campaign) -> None:
     """`campaign.changed`: how the campaign stands now, in absolute values; the newest revision wins."""
-    states_changed(session, [campaign])
-
-
-def states_changed(session: Session, campaigns: Sequence[Campaign]) -> None:
-    """The same of some campaigns, asked of the database at once."""
-    if not campaigns:
-        return
     session.flush()
-    standings = standings_of(session, campaigns)
-    emit(
-        session,
-        *(Fact("campaign.changed", wire_of(campaign, standings[campaign.id])) for campaign in campaigns),
-    )
+    stand(session, {campaign: standing_of(session, campaign)})
+
+
+def stand(session: Session, standings: Mapping[Campaign, Standing]) -> None:
+    """The same of some campaigns whose standing is known."""
+    if standings:
+        emit(session, *(Fact("campaign.changed", wire_of(*one)) for one in standings.items()))
 
 
 def wire_of(campaign: Campaign, standing: Standing) -> dict[str, object]:

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from engine.campaigns.audience import freeze_page, keep_page
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
-from engine.campaigns.queries import counts_of, get_campaign
+from engine.campaigns.queries import get_campaign
 from engine.campaigns.retrying import keep_retried, retry_page
 from engine.campaigns.service import blast_of
+from engine.campaigns.standing import counts_of
 from engine.campaigns.states import UNDER_WAY, move
 from engine.core.clock import now
 from engine.core.db import Work, run

@@ -6,22 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from engine.campaigns.events import look_again, state_changed, states_changed
-from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignPulse, CampaignStatus, pulse_time
+from engine.campaigns.events import look_again, stand, state_changed
+from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import (
-    SPEED_OVER,
-    Pulse,
     campaign_of_gate,
     campaigns_of_gates,
-    counts_of_all,
     get_campaign,
-    last_pulses,
     recipient_quoted,
     recipient_to_credit,
 )
+from engine.campaigns.standing import counts_of_all, last_pulses, moves, standing_at, take_pulses
 from engine.campaigns.states import move
 from engine.core.bells import ring
 from engine.core.clock import now
@@ -32,10 +28,6 @@ from engine.messaging.models import Gate
 
 CREDIT_DAYS = 7
 CLOCKS_APART = timedelta(seconds=5)  # the provider's clock tells whole seconds, and is not ours
-SETTLES_AFTER = SPEED_OVER + timedelta(
-    seconds=2 * PULSE_SECONDS
-)  # by then a speed that fell to nought was stated
-PULSES_LOOKED_AT = 8  # as many as there are in that time
 
 
 def follow_sends(session: Session, gates: Sequence[str]) -> None:
@@ -45,17 +37,17 @@ def follow_sends(session: Session, gates: Sequence[str]) -> None:
         return
     moment = now()
     counted = counts_of_all(session, campaigns)
-    pulses = last_pulses(session, campaigns, PULSES_LOOKED_AT)
-    changed = []
+    pulses = last_pulses(session, campaigns)
+    changed = {}
     for campaign in campaigns:
         counts = counted[campaign.id]
         moved = _state_that_follows(session, campaign, counts, moment)
         # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
-        if moved or _moves(pulses[campaign.id], counts, moment):
+        if moved or moves(pulses[campaign.id], counts, moment):
             campaign.revision += 0 if moved else 1
-            changed.append(campaign)
-    _take_pulses(session, [(campaign.id, counted[campaign.id]) for campaign in changed], moment)
-    states_changed(session, changed)
+            changed[campaign] = standing_at(campaign, counts, pulses[campaign.id], moment)
+    take_pulses(session, {campaign.id: standing.counts for campaign, standing in changed.items()}, moment)
+    stand(session, changed)
 
 
 def _state_that_follows(
@@ -75,27 +67,6 @@ def _state_that_follows(
         campaign.unfinished = True
         after_commit(session, lambda: ring("freeze"))
     return campaign.status != before
-
-
-def _moves(pulses: Sequence[Pulse], counts: Mapping[str, int], moment: datetime) -> bool:
-    """Whether the counts are others than a moment ago; `pulses` newest first."""
-    if not pulses or pulses[0].counts != counts:
-        return True
-    return any(pulse.at >= moment - SETTLES_AFTER and pulse.counts != counts for pulse in pulses)
-
-
-def _take_pulses(session: Session, taken: Sequence[tuple[UUID, Mapping[str, int]]], moment: datetime) -> None:
-    if not taken:
-        return
-    at = pulse_time(moment)
-    pulses = insert(CampaignPulse).values(
-        [{"campaign_id": campaign_id, "at": at, "counts": dict(counts)} for campaign_id, counts in taken]
-    )
-    session.execute(
-        pulses.on_conflict_do_update(
-            index_elements=["tenant_id", "campaign_id", "at"], set_={"counts": pulses.excluded.counts}
-        )
-    )
 
 
 def follow_closed_gate(session: Session, fact: Mapping[str, Any]) -> None:
@@ -174,7 +145,11 @@ def to_begin(session: Session) -> list[tuple[UUID, UUID]]:
     return [(row.tenant_id, row.id) for row in rows]
 
 
-def to_look_at(session: Session) -> list[tuple[UUID, UUID]]:
-    """(tenant, gate) of campaigns that stand still in a state that should end by itself. System session."""
-    rows = run(session, "select tenant_id, gate_id from campaigns where status in ('running', 'pausing')")
-    return [(row.tenant_id, row.gate_id) for row in rows]
+def to_look_at(session: Session) -> list[tuple[UUID, list[str]]]:
+    """(tenant, gates) of campaigns in a state that should end by itself. System session."""
+    rows = run(
+        session,
+        """select tenant_id, array_agg(gate_id::text) as gates from campaigns
+           where status in ('running', 'pausing') group by 1""",
+    )
+    return [(row.tenant_id, row.gates) for row in rows]

@@ -1,52 +1,22 @@
 """Questions about campaigns: how they stand, who is in them, why something failed, how it went over time."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
-from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus, pulse_time
+from engine.campaigns.models import Campaign, CampaignPulse, CampaignRecipient, CampaignStatus
+from engine.campaigns.standing import STATES, Standing, standing_of, standings_of
 from engine.contacts.models import Contact
-from engine.core.clock import now
-from engine.core.db import run
 from engine.core.errors import Invalid, NotFound
 from engine.core.pages import Page, clamp, decode_id, page_of
-from engine.messaging.counters import MessageTally
 from engine.messaging.models import Channel, ChannelStatus, Message, MessageState, Origin, Template
-
-STATES = (
-    MessageState.QUEUED,
-    MessageState.DISPATCHING,
-    MessageState.ACCEPTED,
-    MessageState.SENT,
-    MessageState.DELIVERED,
-    MessageState.READ,
-    MessageState.FAILED,
-    MessageState.UNKNOWN,
-    MessageState.SKIPPED,
-    MessageState.CANCELLED,
-)
-SPEED_OVER = timedelta(seconds=10)
-SPEED_SPANS = timedelta(
-    seconds=4
-)  # over less, the first burst or the wait before it would be all there is to see
-UNSENT = (MessageState.QUEUED, MessageState.DISPATCHING)
-NEVER_SENT = (*UNSENT, MessageState.SKIPPED, MessageState.CANCELLED)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a campaign stands: each recipient once, in its furthest state; `replied` beside them."""
-
-    counts: Mapping[str, int]
-    rate_per_second: float
-    seconds_left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,122 +63,6 @@ def campaigns_of_gates(session: Session, gates: Sequence[UUID]) -> Sequence[Camp
     """The campaigns that own these gates, locked for a change in the order of their ids."""
     query = select(Campaign).where(Campaign.gate_id.in_(gates)).order_by(Campaign.id)
     return session.scalars(query.with_for_update(key_share=True)).all()
-
-
-def counts_of(session: Session, campaign: Campaign) -> dict[str, int]:
-    """Each recipient once, in its furthest state; exclusions are `skipped` and inside `total`; `replied` beside."""
-    return counts_of_all(session, [campaign])[campaign.id]
-
-
-def counts_of_all(session: Session, campaigns: Sequence[Campaign]) -> dict[UUID, dict[str, int]]:
-    """The counts of some campaigns, by id, in one statement: what moves meanwhile is in all of them or in none."""
-    query = (
-        select(
-            Campaign.id,
-            Campaign.recipients,
-            Campaign.excluded,
-            Campaign.replied,
-            MessageTally.state,
-            MessageTally.n,
-        )
-        .outerjoin(
-            MessageTally,
-            and_(MessageTally.tenant_id == Campaign.tenant_id, MessageTally.gate_id == Campaign.gate_id),
-        )
-        .where(Campaign.id.in_([campaign.id for campaign in campaigns]))
-    )
-    found: dict[UUID, dict[str, int]] = {}
-    for row in session.execute(query):
-        counts = found.get(row.id)
-        if counts is None:
-            states = dict.fromkeys((state.value for state in STATES), 0)
-            counts = found[row.id] = {"total": row.recipients, **states, "replied": row.replied}
-            counts[MessageState.SKIPPED] += sum(row.excluded.values())
-        if row.state is not None:
-            counts[row.state] += row.n
-    return found
-
-
-def standing_of(session: Session, campaign: Campaign) -> Standing:
-    """Counts, the speed over the last ten seconds of running, and the seconds that are left at this speed."""
-    return standings_of(session, [campaign])[campaign.id]
-
-
-def standings_of(session: Session, campaigns: Sequence[Campaign]) -> Mapping[UUID, Standing]:
-    """How some campaigns stand, by id; asked of the database at once."""
-    moment = now()
-    counted = counts_of_all(session, campaigns)
-    running = [campaign.id for campaign in campaigns if campaign.status == CampaignStatus.RUNNING]
-    pulses = _pulses_since(session, running, moment - SPEED_OVER)
-    standings = {}
-    for campaign in campaigns:
-        counts = counted[campaign.id]
-        since = pulse_time(campaign.running_since or moment)
-        rate = _speed(counts, [pulse for pulse in pulses[campaign.id] if pulse.at >= since], moment)
-        left = counts["queued"] + counts["dispatching"]
-        seconds = round(left / rate) if rate > 0 and left and campaign.frozen_at else None
-        standings[campaign.id] = Standing(counts, rate, seconds)
-    return standings
-
-
-def _pulses_since(
-    session: Session, campaigns: Sequence[UUID], since: datetime
-) -> Mapping[UUID, Sequence[CampaignPulse]]:
-    """The pulses of each campaign since then, oldest first."""
-    found: dict[UUID, list[CampaignPulse]] = defaultdict(list)
-    if campaigns:
-        pulses = (
-            select(CampaignPulse)
-            .where(CampaignPulse.campaign_id.in_(campaigns), CampaignPulse.at >= since)
-            .order_by(CampaignPulse.campaign_id, CampaignPulse.at)
-        )
-        for pulse in session.scalars(pulses):
-            found[pulse.campaign_id].append(pulse)
-    return found
-
-
-_LAST_PULSES = """
-select p.campaign_id, p.at, p.counts
-from unnest(%(campaigns)s::uuid[]) as asked(id)
-cross join lateral (
-  select campaign_id, at, counts from campaign_pulses where campaign_id = asked.id order by at desc limit %(most)s) p
-order by p.campaign_id, p.at desc
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """How a campaign stood at a moment."""
-
-    at: datetime
-    counts: Mapping[str, int]
-
-
-def last_pulses(session: Session, campaigns: Sequence[Campaign], most: int) -> Mapping[UUID, Sequence[Pulse]]:
-    """The last pulses of each campaign, newest first, so many of each."""
-    found: dict[UUID, list[Pulse]] = {campaign.id: [] for campaign in campaigns}
-    rows = run(session, _LAST_PULSES, campaigns=list(found), most=most)
-    for row in rows:
-        found[row.campaign_id].append(Pulse(row.at, row.counts))
-    return found
-
-
-def _speed(counts: Mapping[str, int], pulses: Sequence[CampaignPulse], moment: datetime) -> float:
-    """Messages per second that left the queue, as far as these pulses reach back.
-
-    Zero until they span some seconds: what comes of less changes wildly from one look to the next.
-    """
-    left = [_left_the_queue(pulse.counts) for pulse in pulses]
-    # While nothing left, it had not begun.
-    began = next((at for at in range(len(left) - 1) if left[at] != left[at + 1]), None)
-    if began is None or moment - pulses[began].at < SPEED_SPANS:
-        return 0.0
-    seconds = (moment - pulses[began].at).total_seconds()
-    return round(max(_left_the_queue(counts) - left[began], 0) / seconds, 1)
-
-
-def _left_the_queue(counts: Mapping[str, int]) -> int:
-    return counts["total"] - sum(counts[state] for state in NEVER_SENT)
 
 
 def list_campaigns(

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from engine.campaigns.audience import Blast, Waterfall, check_audience, is_being_read, preview
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
-from engine.campaigns.queries import counts_of, get_campaign
+from engine.campaigns.queries import get_campaign
 from engine.campaigns.retrying import FROM_THE_FIRST
+from engine.campaigns.standing import counts_of
 from engine.campaigns.states import move, unknown_channel
 from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring

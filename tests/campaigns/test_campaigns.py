@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from engine.api.recipients_csv import recipients_csv
-from engine.campaigns import audience, freezing, progress, queries, service
+from engine.campaigns import audience, freezing, progress, queries, service, standing
 from engine.campaigns.models import Campaign, CampaignRecipient
 from engine.contacts.models import Contact, ContactTag
 from engine.core.clock import now
@@ -54,10 +54,10 @@ def look(shop: Shop, campaign_id: UUID) -> tuple[str, dict[str, int]]:
         progress.follow_sends(session, [str(campaign.gate_id)])
     with shop.work.session() as session:
         campaign = queries.get_campaign(session, campaign_id)
-        counts = queries.counts_of(session, campaign)
-        assert counts["total"] == sum(counts[state] for state in queries.STATES)
+        counts = standing.counts_of(session, campaign)
+        assert counts["total"] == sum(counts[state] for state in standing.STATES)
         assert counts_by_rows(shop, campaign_id) == {
-            name: n for name, n in counts.items() if n and name in queries.STATES
+            name: n for name, n in counts.items() if n and name in standing.STATES
         }
         return campaign.status, counts
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 from sqlalchemy.orm import Session
 
-from engine.campaigns import freezing, progress, queries, service
+from engine.campaigns import freezing, progress, queries, service, standing
 from engine.campaigns.models import TRANSITIONS, Campaign, CampaignRecipient, CampaignStatus
 from engine.campaigns.states import move
 from engine.core.clock import now
@@ -184,13 +184,13 @@ def test_a_campaign_in_which_nothing_moves_states_nothing(
     revisions, speeds = [], []
 
     def at(seconds: float) -> None:
-        for module in (progress, queries):
+        for module in (progress, standing):
             monkeypatch.setattr(module, "now", lambda: moment + timedelta(seconds=seconds))
         look(shop, campaign_id)
         with shop.work.session() as session:
             campaign = queries.get_campaign(session, campaign_id)
             revisions.append(campaign.revision)
-            speeds.append(queries.standing_of(session, campaign).rate_per_second)
+            speeds.append(standing.standing_of(session, campaign).rate_per_second)
 
     at(0)
     end_calls(shop, MessageState.ACCEPTED, 1)
@@ -267,6 +267,6 @@ def test_counts_add_up_while_a_page_of_the_audience_is_written(shop: Shop) -> No
     with shop.work.session() as reading:
         campaign = queries.get_campaign(reading, campaign_id)
         freezing.freeze(shop.work, campaign_id)
-        counts = queries.counts_of(reading, campaign)
+        counts = standing.counts_of(reading, campaign)
 
     assert counts["total"] == counts["queued"] == 2

@@ -7,6 +7,7 @@ import pytest
 
 from engine.campaigns import queries, service
 from engine.campaigns.models import CampaignPulse
+from engine.campaigns.standing import Standing, counts_of, standing_of
 from engine.core.clock import now
 from engine.messaging.counters import Steps
 from engine.messaging.models import MessageState
@@ -18,7 +19,7 @@ def take_pulse(shop: Shop, campaign_id: UUID, *, seconds_ago: float, left: int) 
     """A pulse of a while ago, when this many messages had left the queue."""
     with shop.work.session() as session:
         campaign = queries.get_campaign(session, campaign_id)
-        held = queries.counts_of(session, campaign)
+        held = counts_of(session, campaign)
         counts_then = {**held, "queued": held["queued"] + held["sent"] - left, "sent": left}
         at = now() - timedelta(seconds=seconds_ago)
         session.add(CampaignPulse(campaign_id=campaign_id, at=at, counts=counts_then))
@@ -29,7 +30,7 @@ def runs_since(shop: Shop, campaign_id: UUID, *, seconds_ago: float) -> None:
         queries.get_campaign(session, campaign_id).running_since = now() - timedelta(seconds=seconds_ago)
 
 
-def standing(shop: Shop, campaign_id: UUID, *, left: int) -> queries.Standing:
+def standing(shop: Shop, campaign_id: UUID, *, left: int) -> Standing:
     """How a campaign stands now that this many messages have left the queue."""
     with shop.work.session() as session:
         campaign = queries.get_campaign(session, campaign_id)
@@ -38,7 +39,7 @@ def standing(shop: Shop, campaign_id: UUID, *, left: int) -> queries.Standing:
         steps.tallies[campaign.gate_id, MessageState.SENT] += left
         steps.write(session)
     with shop.work.session() as session:
-        return queries.standing_of(session, queries.get_campaign(session, campaign_id))
+        return standing_of(session, queries.get_campaign(session, campaign_id))
 
 
 @pytest.mark.parametrize(("since", "rate", "left"), [(2, 0.0, None), (6, 10.0, 4)])

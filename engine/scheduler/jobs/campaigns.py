@@ -76,10 +76,10 @@ def _look() -> bool:
     return each("look", due, _look_at)
 
 
-def _look_at(found: Found) -> None:
-    tenant_id, gate_id = found
+def _look_at(found: tuple[UUID, list[str]]) -> None:
+    tenant_id, gates = found
     with tenant_session(tenant_id) as session:
-        progress.follow_sends(session, [str(gate_id)])
+        progress.follow_sends(session, gates)
 
 
 def _freeze_due(session: Session) -> bool:
