@@ -228,9 +228,9 @@ _FREEZE = """
   on conflict (tenant_id, campaign_id, address) where excluded is null do nothing
   returning contact_id
 ), settled as materialized (
-  select judged.*, case when judged.excluded is null and people.contact_id is null then 'duplicate'
-                        else judged.excluded end as reason
-  from judged left join people on people.contact_id = judged.contact_id
+  select judged.*, case when excluded is null and contact_id not in (select p.contact_id from people p) then 'duplicate'
+                        else excluded end as reason
+  from judged
 ), left_out as (
   insert into campaign_recipients (id, campaign_id, contact_id, address, excluded, excluded_detail)
   select uuidv7(), %(campaign)s, contact_id, address, reason, case when reason = 'missing_variable' then missing end
