@@ -46,9 +46,8 @@ FOR_REPLIES = 16  # of which bulk never takes the last
 GROUP = 512  # messages of a channel that are marked and not yet called
 RANGES = 12  # ranges held at once: as many channels share this process
 CLAIM_EVERY = 0.05
-TURN_EVERY = (
-    0.1  # seconds between two turns of a company's bulk, in which outcomes are written and groups are marked
-)
+TURN_EVERY = 0.2  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
+SETTLE_AT = 384  # outcomes that do not wait for the next turn: the wire book has room for some more
 # From its mark a message may be called for so long. A process that stood still does not call: a pause may have come
 # between, or its lease been taken over. It is a small part of the lease, so that no two processes call one message.
 FROZEN_AFTER = 5.0
@@ -211,6 +210,7 @@ class Dispatcher:
                 self._close_gate(held, held.stop_for)
                 held.stop_for = None
         rests = not self._wire.under_way
+        crowded = sum(len(held.verdicts) for held in self._ranges) >= SETTLE_AT
         turns: dict[UUID, list[tuple[Range, int]]] = {}
         for held in self._in_turn():
             if closing or _slept_on(held, now):

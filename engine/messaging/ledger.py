@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
@@ -178,12 +179,13 @@ def claim(
     return [Lease(*list(row)) for row in sorted(rows, key=lambda row: row.lane)]
 
 
+# One JSON text for the whole range: read in one go, it costs a third of what the driver spends on as many rows.
 _READ = """
-select id::text, kind, address, snapshot_id::text, params, body, payload, quoted_provider_id, attempt, tries
+select coalesce(json_agg(json_build_array(
+         id, kind, address, snapshot_id, params, body, payload, quoted_provider_id, attempt, tries) order by id), '[]')::text
 from messages
 where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id is not distinct from %(gate)s
   and state = 'queued' and direction = 'out'
-order by id
 """
 
 
@@ -206,10 +208,10 @@ class Due:
 
 def queued_of(session: Session, lease: Lease) -> list[Due]:
     """The messages of a lease that still wait to be sent, oldest first."""
-    rows = run(
+    [[found]] = run(
         session, _READ, first=lease.first_id, last=lease.last_id, channel=lease.channel_id, gate=lease.gate_id
     )
-    return [Due(*values) for values in map(tuple, rows)]
+    return [Due(*values) for values in orjson.loads(found)]
 
 
 _LOCK_GATES = (

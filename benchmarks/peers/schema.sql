@@ -1,0 +1,22 @@
+-- What the peers keep: people with what is sent to them, and ranges of them for the port of our design.
+drop table if exists recipients, ranges, provider_ids, contacts, templates;
+create table contacts (id bigint primary key, marketing_consent text not null default 'granted');
+create table templates (id bigint primary key, category text not null);
+insert into templates values (1, 'MARKETING');
+create table recipients (
+  id bigint generated always as identity primary key,
+  campaign_id int not null,
+  contact_id bigint not null,
+  template_id bigint not null default 1,
+  phone text not null,
+  params jsonb not null,
+  state smallint not null default 0, -- 0 queued, 1 marked, 2 sent, 3 skipped
+  attempt smallint not null default 0,
+  provider_id text,
+  called_at timestamptz,
+  sent_at timestamptz
+) with (fillfactor = 45);
+create index recipients_queue on recipients (campaign_id, id) where state < 2;
+create table provider_ids (provider_id text primary key, recipient_id bigint not null);
+create table ranges (id bigint generated always as identity primary key, campaign_id int not null,
+  first_id bigint not null, last_id bigint not null, lease_until timestamptz);
