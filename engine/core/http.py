@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from typing import Any
 
 import httpx
@@ -137,13 +136,13 @@ def _failure(error: Exception) -> Failure:
 class _Seat:
     """One handle of libcurl with what it reads from and writes to; it keeps its options from call to call."""
 
-    __slots__ = ("answer", "handle", "headers", "request", "token", "url")
+    __slots__ = ("_body", "answer", "handle", "headers", "token", "url")
 
     def __init__(self, call_ms: int) -> None:
         self.token: object = None
         self.url = ""
         self.headers: Mapping[str, str] | None = None
-        self.request = BytesIO()
+        self._body = b""
         self.answer: list[bytes] = []
         self.handle = handle = pycurl.Curl()
         handle.seat = self
@@ -154,7 +153,7 @@ class _Seat:
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1000))
         handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         handle.setopt(pycurl.MAXAGE_CONN, KEPT_SECONDS)
-        handle.setopt(pycurl.READFUNCTION, self.request.read)
+        handle.setopt(pycurl.READFUNCTION, self._read)
         handle.setopt(pycurl.WRITEFUNCTION, self.answer.append)
 
     def take(self, request: HttpRequest, token: object) -> None:
@@ -167,11 +166,14 @@ class _Seat:
             self.url, self.headers = request.url, request.headers
         self.token = token
         self.answer.clear()
-        self.request.seek(0)
-        self.request.truncate()
-        self.request.write(request.body)
-        self.request.seek(0)
+        self._body = request.body
         self.handle.setopt(pycurl.POSTFIELDSIZE, len(request.body))
+
+    def _read(self, size: int) -> bytes:
+        """What libcurl sends next of the body; it is given once."""
+        body = self._body
+        self._body = body[size:]
+        return body if len(body) <= size else body[:size]
 
 
 class Wire:

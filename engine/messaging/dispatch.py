@@ -79,6 +79,9 @@ class Range:
     verdicts: list[Verdict] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     dropped: bool = False
+    is_certain: bool = (
+        True  # all turns were heard to commit and did all they asked for: nothing is left unseen
+    )
     wait: float = 0.0  # seconds until what is left of it is due again
     stop_for: Misconfigured | None = None
     marked_at: float = field(default_factory=time.monotonic)
@@ -280,13 +283,16 @@ class Dispatcher:
             # Verdicts are kept until they are written; a mark whose commit got through is found by `let_go`.
             for held, rows in going:
                 held.line.unused(len(rows))
+                held.is_certain = False
             raise
         for held, rows in going:
             self._written(held)
             calls = [
                 Call(held, due, due.attempt + 1, began + FROZEN_AFTER) for due in rows if due.id in marked
             ]
-            held.line.unused(len(rows) - len(calls))
+            if len(calls) < len(rows):
+                held.is_certain = False  # skipped, or no longer as it was read: `let_go` looks
+                held.line.unused(len(rows) - len(calls))
             if (rows or held.marked) and held.lease.id not in kept:
                 held.drop()
             elif rows:
@@ -413,8 +419,12 @@ class Dispatcher:
             stop_channel(held.work, held.lease.channel_id, error)
 
     def _let_go(self, held: Range) -> None:
+        is_done = held.is_certain and not (held.dropped or held.waiting or held.wait)
         with held.work.session() as session:
-            ledger.let_go(session, held.lease, wait=0.0 if held.waiting else held.wait)
+            if is_done:
+                ledger.finish(session, held.lease)
+            else:
+                ledger.let_go(session, held.lease, wait=0.0 if held.waiting else held.wait)
         self._ranges.remove(held)
 
 

@@ -319,6 +319,16 @@ where d.id = %(id)s and d.epoch = %(epoch)s and d.lease_until is not null and (l
 """
 
 
+def finish(session: Session, lease: Lease) -> None:
+    """Delete a range all of whose messages have ended, as its holder knows for sure."""
+    run(
+        session,
+        "delete from due_sends where id = %(id)s and epoch = %(epoch)s",
+        id=lease.id,
+        epoch=lease.epoch,
+    )
+
+
 def let_go(session: Session, lease: Lease, *, wait: float = 0.0) -> None:
     """Hand a range back: it goes when nothing of it is left, else it is due again, after `wait` seconds."""
     run(
