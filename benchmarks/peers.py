@@ -186,7 +186,7 @@ def _workers(servers: Servers, peer: Peer, run: str) -> Iterator[list[psutil.Pro
     ]
     try:
         for process in started:
-            _until_ready(process)
+            until_ready(process)
         yield [psutil.Process(process.pid) for process in started]
     finally:
         for process in started:
@@ -207,7 +207,7 @@ def _send(
         stdout=subprocess.PIPE,
         text=True,
     )
-    _until_ready(producer)
+    until_ready(producer)
     watched = psutil.Process(producer.pid)
     loaded = used = _cpu(watched)
     assert producer.stdin is not None
@@ -238,7 +238,8 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _until_ready(process: "subprocess.Popen[str]") -> None:
+def until_ready(process: "subprocess.Popen[str]") -> None:
+    """Wait for a peer's word that it has loaded its code."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == "READY":

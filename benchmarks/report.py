@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.peers import SENDING
 
 TITLES = {"product": "Master IA", "floor": "The floor"} | {peer.name: peer.title for peer in SENDING}
+NAMED = 'font-family="system-ui, sans-serif" aria-label="CPU for each piece of work"'
 BAR, GAP, LEFT, WIDTH = 22, 12, 330, 900
 
 
@@ -57,8 +58,7 @@ def as_picture(rows: Sequence[Mapping[str, Any]]) -> str:
     most = max(row["cpu_us"] for row in rows)
     height = len(rows) * (BAR + GAP) + GAP
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="system-ui, sans-serif" font-size="14" role="img" aria-label="CPU per piece of work">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-size="14" role="img" {NAMED}>',
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
     ]
     for number, row in enumerate(rows):

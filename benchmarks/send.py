@@ -135,8 +135,7 @@ def race(stack: Stack, messages: int, rounds: int, only: str | None) -> dict[str
     done: list[list[dict[str, Any]]] = []
     for number in range(rounds):
         runs = [product.send(), floor.measure(servers)]
-        for peer in peers.SENDING:
-            runs.append(peers.race(servers, peer, peer.messages))
+        runs += [peers.race(servers, peer, peer.messages) for peer in peers.SENDING]
         done.append(runs)
         for run in runs:
             print(

@@ -20,3 +20,12 @@ create index recipients_queue on recipients (campaign_id, id) where state < 2;
 create table provider_ids (provider_id text primary key, recipient_id bigint not null);
 create table ranges (id bigint generated always as identity primary key, campaign_id int not null,
   first_id bigint not null, last_id bigint not null, lease_until timestamptz);
+drop table if exists webhook_events;
+create table webhook_events (
+  id bigint generated always as identity primary key,
+  event_key text not null unique,
+  kind smallint not null,
+  account text not null,
+  payload jsonb not null,
+  received_at timestamptz not null default now()
+);
