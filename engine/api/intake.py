@@ -16,9 +16,12 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, cast
 from urllib.parse import parse_qs
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from engine.api.hook_refusals import refusal
 from engine.api.journal import Journal, NotDurable
@@ -40,10 +43,12 @@ from engine.messaging.models import Channel, ChannelKind, ChannelRoute
 PREFIX = "/hooks/"
 MAX_BODY = 3 * 1024 * 1024  # Meta: payloads up to 3 MB (webhooks overview, September 2026)
 BODY_SECONDS = 10.0
+LOOK_SECONDS = 0.5  # between two looks at bodies that are on their way
 FRESH_SECONDS = 10.0
 LOOK_UP_SECONDS = 2.0
 LOOK_UPS_AT_ONCE = 4
 KEPT_DOORS = 10_000
+RING_EVERY = 0.02  # seconds between two bells for the workers: what commits meanwhile shares the next
 
 type Message = MutableMapping[str, Any]
 type Scope = MutableMapping[str, Any]
@@ -133,9 +138,11 @@ class Intake:
 
     def __init__(self) -> None:
         self._doors = Doors()
+        self._readers = Readers()
         self._journal: Journal | None = None
         self._bell = asyncio.Event()
         self._ringer: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to take webhooks; a database that is away does not stop the start."""
@@ -144,31 +151,35 @@ class Intake:
             present.database_system_url, Spool(present.spool_dir), committed=self._bell.set
         )
         self._ringer = asyncio.create_task(self._ring(), name="webhook-bell")
+        self._watch = asyncio.create_task(self._readers.watch(), name="webhook-watch")
         await self._journal.start()
 
     async def stop(self) -> None:
         """Make durable what was taken, then end."""
         if self._journal is not None:
             await self._journal.stop()
-        if self._ringer is not None:
-            self._ringer.cancel()
-            await asyncio.gather(self._ringer, return_exceptions=True)
+        for task in (self._ringer, self._watch):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        kind, _, channel = scope["path"].removeprefix(PREFIX).partition("/")
+        kind, channel_id = _place(scope["path"])
         try:
-            answer = await self._answer(scope, receive, kind, _uuid(channel))
+            answer = await self._answer(scope, receive, kind, channel_id)
             status = 200
         except Unanswerable as refused:
             status = refused.status
             answer = refusal(status, _headers(scope).get("accept-language"))
-        WEBHOOKS.labels(channel_kind=kind if kind in ChannelKind else "unknown", status=str(status)).inc()
+        _counter(kind or "unknown", status).inc()
         await _send(send, status, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, kind: str, channel_id: UUID) -> bytes:
+    async def _answer(
+        self, scope: Scope, receive: Receive, kind: ChannelKind | None, channel_id: UUID | None
+    ) -> bytes:
         method = scope["method"]
-        if kind not in ChannelKind:
+        if kind is None or channel_id is None:
             raise Unanswerable(404)
         if method == "GET":
             return await self._shake_hands(scope, kind, channel_id)
@@ -178,10 +189,10 @@ class Intake:
         door = await self._doors.find(channel_id)
         if door.credentials is None or door.tenant_id is None or door.kind != kind:
             raise Unanswerable(401)
-        body = await read_body(receive, headers.get("content-length"))
+        body = await self._readers.read(receive, headers.get("content-length"))
         request = WebhookRequest("POST", headers, {}, body)
         try:
-            adapter_for(ChannelKind(kind)).verify(request, door.credentials)
+            adapter_for(kind).verify(request, door.credentials)
         except Unauthenticated as error:
             # The body may be anybody's words, or a person's: only its size and fingerprint are told.
             fingerprint = hashlib.sha256(body).hexdigest()[:16]
@@ -195,7 +206,7 @@ class Intake:
             raise Unanswerable(503) from error
         return b""
 
-    async def _shake_hands(self, scope: Scope, kind: str, channel_id: UUID) -> bytes:
+    async def _shake_hands(self, scope: Scope, kind: ChannelKind, channel_id: UUID) -> bytes:
         """The provider asks whether this address is ours: the challenge, for whoever knows the channel's word."""
         query: dict[str, list[str]] = parse_qs(
             scope["query_string"].decode("latin-1"), keep_blank_values=True
@@ -218,41 +229,79 @@ class Intake:
             await self._bell.wait()
             self._bell.clear()
             await asyncio.to_thread(ring, "intake")
+            await asyncio.sleep(RING_EVERY)
 
 
-async def read_body(receive: Receive, declared: str | None) -> bytes:
-    """The whole body, at most MAX_BODY however it comes and whatever its length is said to be."""
-    if declared is not None and (not declared.isascii() or not declared.isdigit()):
-        raise Unanswerable(400)
-    if declared is not None and int(declared) > MAX_BODY:
-        raise Unanswerable(413)
+class Readers:
+    """Reads bodies, each within its time. One look at all of them now and then costs less than a timer for each."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+
+    async def read(self, receive: Receive, declared: str | None) -> bytes:
+        """The whole body, at most MAX_BODY however it comes and whatever its length is said to be."""
+        if declared is not None and (not declared.isascii() or not declared.isdigit()):
+            raise Unanswerable(400)
+        if declared is not None and int(declared) > MAX_BODY:
+            raise Unanswerable(413)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())  # a server answers each request in one
+        self._under_way[task] = time.monotonic()
+        try:
+            return await _whole(receive)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            self._late.discard(task)
+            task.uncancel()
+            raise Unanswerable(408) from None
+        finally:
+            del self._under_way[task]
+
+    async def watch(self) -> None:
+        """End the reading of what does not come."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            since = time.monotonic() - BODY_SECONDS
+            for task in [task for task, began in self._under_way.items() if began < since]:
+                if task not in self._late:
+                    self._late.add(task)
+                    task.cancel()
+
+
+async def _whole(receive: Receive) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Unanswerable(400)
-                chunks.append(message.get("body", b""))
-                size += len(chunks[-1])
-                if size > MAX_BODY:
-                    raise Unanswerable(413)
-                if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except TimeoutError as error:
-        raise Unanswerable(408) from error
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unanswerable(400)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise Unanswerable(413)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    # Names come in lower case: ASGI says so.
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _uuid(text: str) -> UUID:
+@lru_cache(maxsize=KEPT_DOORS)
+def _place(path: str) -> tuple[ChannelKind | None, UUID | None]:
+    """The kind and the channel that an address names; None for what is neither."""
+    kind, _, channel = path.removeprefix(PREFIX).partition("/")
     try:
-        return UUID(text)
-    except ValueError as error:
-        raise Unanswerable(404) from error
+        return ChannelKind(kind) if kind in ChannelKind else None, UUID(channel)
+    except ValueError:
+        return ChannelKind(kind) if kind in ChannelKind else None, None
+
+
+@cache
+def _counter(kind: str, status: int) -> Counter:
+    return WEBHOOKS.labels(channel_kind=kind, status=str(status))
 
 
 async def _send(send: Send, status: int, body: bytes) -> None:

@@ -23,7 +23,7 @@ UNREADABLE_SUFFIX = ".unreadable"
 _LENGTHS = Struct("!II")  # of the head (JSON) and of the body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hook:
     """One webhook, verified and not yet understood; `id` tells copies apart and sorts by arrival."""
 

@@ -1,6 +1,7 @@
 """Identifiers: time-ordered UUIDv7, and a name for each kind of id so that they cannot be mixed up."""
 
 import os
+import struct
 import threading
 import time
 from datetime import datetime
@@ -20,9 +21,19 @@ ImportId = NewType("ImportId", UUID)
 
 _lock = threading.Lock()
 _stamps = [0]  # the last stamp given
+_NOISE_AT_ONCE = (
+    512  # numbers of the system's randomness fetched together: a call for each would cost half of an id
+)
+_noise: list[int] = []
+
+
+def _release_in_child() -> None:
+    _noise.clear()  # or parent and child would give the same ids
+    _lock.release()
+
 
 # A child that is forked while another thread makes an id must not inherit the held lock.
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_release_in_child)
 
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
@@ -38,8 +49,10 @@ def uuid7() -> UUID:
         stamp = (time.time_ns() << 12) // 1_000_000
         stamp = max(stamp, _stamps[0] + 1)
         _stamps[0] = stamp
+        if not _noise:
+            _noise.extend(struct.unpack(f"{_NOISE_AT_ONCE}Q", os.urandom(8 * _NOISE_AT_ONCE)))
+        random_bits = _noise.pop() >> 2
     milliseconds, fraction = stamp >> 12, stamp & 0xFFF
-    random_bits = int.from_bytes(os.urandom(8)) >> 2
     return UUID(int=(milliseconds << 80) | _VERSION | (fraction << 64) | _VARIANT | random_bits)
 
 

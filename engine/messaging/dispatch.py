@@ -221,7 +221,7 @@ class Dispatcher:
             # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
             if (
                 held.is_bulk
-                and not (closing or rests)
+                and not (closing or rests or crowded)
                 and now < self._next_turn.get(held.lease.tenant_id, 0.0)
             ):
                 continue

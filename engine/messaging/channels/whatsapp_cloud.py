@@ -4,7 +4,6 @@ Webhook bodies are understood in whatsapp_cloud_webhooks.py, account, templates 
 whatsapp_cloud_account.py, error codes kept in whatsapp_cloud_errors.py.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -58,7 +57,7 @@ class WhatsAppCloud(CloudAccount):
         given = request.headers.get(SIGNATURE, "").removeprefix("sha256=").lower().encode()
         matches = False
         for secret in (credentials.app_secret, *credentials.older_app_secrets):
-            expected = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest().encode()
+            expected = hmac.digest(secret.encode(), request.body, "sha256").hex().encode()
             matches |= bool(secret) and hmac.compare_digest(expected, given)
         if not matches:
             raise Unauthenticated(
