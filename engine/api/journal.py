@@ -35,9 +35,12 @@ DRAIN_FILES = 50  # per turn: new arrivals wait no longer than this takes
 AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _INSERT = """
-insert into webhook_journal (id, channel_id, tenant_id, received_at, body, digest)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[], $6::bytea[])
-on conflict do nothing
+with taken as (
+  insert into webhook_journal (id, channel_id, tenant_id, received_at, body, digest)
+  select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[], $6::bytea[])
+  on conflict do nothing returning channel_id, id
+)
+insert into webhook_due (channel_id, id) select channel_id, id from taken
 """
 
 # Skips a channel that somebody is changing: the next webhook touches it again.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
+from operator import itemgetter
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from engine.core.db import run, tenant_session
+from engine.core.db import OF_BATCHES, array_of, run, run_binary, tenant_session
 from engine.core.errors import DatabaseAway
 from engine.core.log import logger
 from engine.core.system import system_session
@@ -72,12 +73,13 @@ class Entry:
 class Claim:
     """The next webhooks of one channel; `home` is None when nobody has this channel any more."""
 
+    channel_id: UUID
     entries: Sequence[Entry]
     home: ChannelRoute | None
     routes: Sequence[ChannelRoute]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """One event, whose entry and which channel it belongs to."""
 
@@ -110,7 +112,7 @@ def understand_due(*, seconds: float = SLICE_SECONDS) -> bool:
 
 def understand_next() -> int:
     """Understand the next webhooks of one channel; answers how many, 0 when nothing is due."""
-    with system_session() as session:
+    with system_session(OF_BATCHES) as session:
         claim = _claim(session)
     if claim is None:
         return 0
@@ -125,48 +127,50 @@ def understand_next() -> int:
         for channel_id, receipts in sorted(pieces.receipts.items()):
             for some in batched(receipts, RECEIPTS_TOGETHER):
                 _apply_receipts(claim.home.tenant_id, channel_id, some)
-    with system_session() as session:
+    with system_session(OF_BATCHES) as session:
         if claim.home is not None:
             _touch(session, claim.home, pieces)
-        _mark(session, claim.entries)
+        _mark(session, claim)
     return len(claim.entries)
 
 
-# Steps from channel to channel by the index; a channel on which somebody works is left to them.
+# Steps from channel to channel by the key; a channel on which somebody works is left to them.
 _WAITING = """
 with recursive waiting as (
-  (select channel_id from webhook_journal where status = 'pending' order by channel_id limit 1)
+  (select channel_id from webhook_due order by channel_id limit 1)
   union all
-  select (select j.channel_id from webhook_journal j where j.status = 'pending' and j.channel_id > w.channel_id
-          order by j.channel_id limit 1)
+  select (select d.channel_id from webhook_due d where d.channel_id > w.channel_id order by d.channel_id limit 1)
   from waiting w where w.channel_id is not null
 )
 select w.channel_id from waiting w
 cross join lateral (
-  select j.due_at from webhook_journal j
-  where j.status = 'pending' and j.channel_id = w.channel_id order by j.due_at, j.id limit 1
+  select d.due_at from webhook_due d where d.channel_id = w.channel_id and d.due_at <= now() order by d.id limit 1
 ) oldest
-where oldest.due_at <= now() and not exists (
-  select from webhook_journal l
-  where l.status = 'pending' and l.lease_until is not null and l.channel_id = w.channel_id and l.lease_until >= now())
+where not exists (select from webhook_leases l where l.channel_id = w.channel_id and l.lease_until >= now())
 order by oldest.due_at
 """
 
-_TAKE = """
-with found as (
-  select id, due_at, octet_length(body) as size from webhook_journal
-  where status = 'pending' and channel_id = %(channel)s and due_at <= now()
-    and (lease_until is null or lease_until < now())
-    and not exists (select from webhook_journal l where l.status = 'pending' and l.lease_until is not null
-                    and l.channel_id = %(channel)s and l.lease_until >= now())
-  order by due_at, id limit %(entries)s for update skip locked
-), summed as (
-  select id, sum(size) over (order by due_at, id) - size as before from found
-)
-update webhook_journal j set lease_until = now() + make_interval(secs => %(lease)s), tries = tries + 1
-from summed where j.id = summed.id and summed.before < %(bytes)s
-returning j.id, j.body, j.tries, j.received_at
+_LEASE = """
+insert into webhook_leases (channel_id, lease_until) values (%(channel)s, now() + make_interval(secs => %(lease)s))
+on conflict (channel_id) do update set lease_until = excluded.lease_until, strikes = webhook_leases.strikes + 1
+where webhook_leases.lease_until < now()
+returning strikes
 """
+
+_GIVE_BACK = "update webhook_leases set lease_until = '-infinity', strikes = 0 where channel_id = %(channel)s"
+
+# In the order of arrival, as far as they are due.
+_TAKE = """
+select id, body, tries, received_at from (
+  select j.id, j.body, d.tries, j.received_at, sum(octet_length(j.body)) over (order by d.id) - octet_length(j.body)
+    as before
+  from (select id, tries from webhook_due where channel_id = %(channel)s and due_at <= now()
+        order by id limit %(entries)s) d
+  join webhook_journal j on j.id = d.id) summed
+where before < %(bytes)s
+"""
+
+_STRIKE = "update webhook_due set tries = tries + 1 where channel_id = %(channel)s and id = any(%(ids)s)"
 
 # The neighbours of the channel that a webhook came to: WhatsApp knows one address for all numbers of an account. Skips
 # a channel that somebody is changing.
@@ -183,24 +187,24 @@ from free where c.tenant_id = %(tenant)s and c.id = free.id
 
 def _claim(session: Session) -> Claim | None:
     for channel in run(session, _WAITING):
-        # Its own statement: the next one's snapshot is taken under the lock, and sees another worker's leases.
-        lock = run(
-            session,
-            "select pg_try_advisory_xact_lock(hashtextextended('intake:' || %(channel)s, 0)) as taken",
-            channel=str(channel.channel_id),
-        )
-        if not lock[0].taken:
+        channel_id = channel.channel_id
+        leases = run(session, _LEASE, channel=channel_id, lease=LEASE_SECONDS)
+        if not leases:
             continue
-        rows = run(
-            session, _TAKE, channel=channel.channel_id, entries=ENTRIES, bytes=BYTES, lease=LEASE_SECONDS
-        )
-        if rows:
-            entries = [
-                Entry(row.id, bytes(row.body), row.tries, row.received_at)
-                for row in sorted(rows, key=lambda r: r.id)
-            ]
-            home = session.get(ChannelRoute, channel.channel_id)
-            return Claim(entries, home, _neighbours(session, home))
+        rows = run_binary(session, _TAKE, channel=channel_id, entries=ENTRIES, bytes=BYTES)
+        if not rows:
+            run(session, _GIVE_BACK, channel=channel_id)
+            continue
+        struck = leases[0].strikes > 1
+        if struck:
+            # Whoever had it died over it, so each of these may be what killed them.
+            run(session, _STRIKE, channel=channel_id, ids=[row[0] for row in rows])
+        entries = [
+            Entry(hook_id, body, tries + struck, received_at)
+            for hook_id, body, tries, received_at in sorted(rows, key=itemgetter(0))
+        ]
+        home = session.get(ChannelRoute, channel_id)
+        return Claim(channel_id, entries, home, _neighbours(session, home))
     return None
 
 
@@ -318,7 +322,7 @@ def _apply_receipts(tenant_id: UUID, channel_id: UUID, pieces: Sequence[Piece]) 
     """All in one transaction; where that fails, in two halves, so that a broken one ends up alone."""
     receipts = [piece.event for piece in pieces if isinstance(piece.event, StatusReceipt)]
     try:
-        with tenant_session(tenant_id) as session:
+        with tenant_session(tenant_id, OF_BATCHES) as session:
             apply_receipts(session, channel_id, receipts)
     except Exception as error:  # noqa: BLE001 - one broken item must not stop its neighbours
         _must_be_its_own_fault(error)
@@ -356,14 +360,17 @@ def _describe(error: Exception) -> str:
     return type(error).__name__ + (f" {sqlstate}" if sqlstate else "")
 
 
-_MARK = """
-update webhook_journal j set
-  status = said.status, error = said.error, lease_until = null,
-  due_at = case when said.status = 'pending' then now() + make_interval(secs => said.gap) else j.due_at end,
-  applied_at = case when said.status = 'pending' then null else now() end
-from unnest(%(ids)s::uuid[], %(statuses)s::text[], %(errors)s::text[], %(gaps)s::int[])
-  as said(id, status, error, gap)
-where j.id = said.id and j.status = 'pending'
+_DONE = "delete from webhook_due where channel_id = %(channel)s and id = any(%(ids)s::uuid[])"
+
+_WAIT = """
+update webhook_due d set tries = said.tries, due_at = now() + make_interval(secs => said.gap)
+from unnest(%(ids)s::uuid[], %(tries)s::int[], %(gaps)s::int[]) as said(id, tries, gap)
+where d.channel_id = %(channel)s and d.id = said.id
+"""
+
+_SAY = """
+update webhook_journal j set status = said.status, error = said.error
+from unnest(%(ids)s::uuid[], %(statuses)s::text[], %(errors)s::text[]) as said(id, status, error) where j.id = said.id
 """
 
 
@@ -379,28 +386,36 @@ def _touch(session: Session, home: ChannelRoute, pieces: Pieces) -> None:
         run(session, _TOUCH, tenant=home.tenant_id, ids=list(times), times=list(times.values()))
 
 
-def _mark(session: Session, entries: Sequence[Entry]) -> None:
-    run(
-        session,
-        _MARK,
-        ids=[entry.id for entry in entries],
-        statuses=[_status(entry) for entry in entries],
-        errors=[entry.broken or entry.odd or _exhausted(entry) for entry in entries],
-        gaps=[GAPS[min(entry.tries, len(GAPS)) - 1] for entry in entries],
-    )
+def _mark(session: Session, claim: Claim) -> None:
+    """What was understood waits no longer, what is broken waits for its next try, what is odd is said; the channel is free."""
+    waits = [entry for entry in claim.entries if entry.broken and entry.tries + 1 < TRIES]
+    waiting = {entry.id for entry in waits}
+    done = [entry.id for entry in claim.entries if entry.id not in waiting]
+    if done:
+        run(session, _DONE, channel=claim.channel_id, ids=array_of(done))
+    if waits:
+        run(
+            session,
+            _WAIT,
+            channel=claim.channel_id,
+            ids=[entry.id for entry in waits],
+            tries=[entry.tries + 1 for entry in waits],
+            gaps=[GAPS[min(entry.tries, len(GAPS) - 1)] for entry in waits],
+        )
+    said = [(entry.id, *saying) for entry in claim.entries if (saying := _saying(entry, entry.id in waiting))]
+    if said:
+        ids, statuses, errors = zip(*said, strict=True)
+        run(session, _SAY, ids=list(ids), statuses=list(statuses), errors=list(errors))
+    run(session, _GIVE_BACK, channel=claim.channel_id)
 
 
-def _status(entry: Entry) -> str:
-    if _exhausted(entry) or (entry.broken and entry.tries >= TRIES):
-        return "failed"
+def _saying(entry: Entry, waits: bool) -> tuple[str, str] | None:
+    """The status and the words of an entry of which there is something to say."""
+    if entry.tries > TRIES:
+        return "failed", "never understood to its end"
     if entry.broken:
-        return "pending"
-    return "quarantined" if entry.odd else "applied"
-
-
-def _exhausted(entry: Entry) -> str | None:
-    """Said of an entry with which a worker died again and again."""
-    return "never understood to its end" if entry.tries > TRIES else None
+        return "taken" if waits else "failed", entry.broken
+    return ("quarantined", entry.odd) if entry.odd else None
 
 
 def replay(status: str) -> int:
@@ -408,8 +423,11 @@ def replay(status: str) -> int:
     with system_session() as session:
         rows = run(
             session,
-            """update webhook_journal set status = 'pending', tries = 0, due_at = now(), lease_until = null
-               where status = %(status)s and status in ('failed', 'quarantined') returning id""",
+            """with again as (
+                 update webhook_journal set status = 'taken', error = null
+                 where status = %(status)s and status in ('failed', 'quarantined') returning channel_id, id)
+               insert into webhook_due (channel_id, id) select channel_id, id from again
+               on conflict do nothing returning id""",
             status=status,
         )
     return len(rows)

@@ -384,30 +384,17 @@ class ParkedReceipt(TenantTable, Base):
 
 
 class JournalEntry(Base):
-    """One webhook body as it came, verified, before it is understood; of no tenant, system role only.
+    """One webhook body as it came, verified; of no tenant, system role only. Written once, and changed only if odd.
 
-    `digest` is the SHA-256 of the body: the same body sent again to the same channel is not kept twice.
+    `digest` is the SHA-256 of the body: the same body sent again to the same channel is not kept twice. `taken` waits or
+    has been applied; which of the two stands in `webhook_due`.
     """
 
     __tablename__ = "webhook_journal"
     __table_args__ = (
-        CheckConstraint("status in ('pending', 'applied', 'quarantined', 'failed')", name="status"),
+        CheckConstraint("status in ('taken', 'quarantined', 'failed')", name="status"),
         UniqueConstraint("channel_id", "digest", name="uq_webhook_journal_body"),
-        # Channel first: each is understood in order by one worker, and one with much to do hides no other.
-        Index(
-            "ix_webhook_journal_pending",
-            "channel_id",
-            "due_at",
-            "id",
-            postgresql_where=text("status = 'pending'"),
-        ),
-        Index(
-            "ix_webhook_journal_leased",
-            "channel_id",
-            "lease_until",
-            postgresql_where=text("status = 'pending' and lease_until is not null"),
-        ),
-        Index("ix_webhook_journal_received", "received_at", postgresql_where=text("status <> 'pending'")),
+        Index("ix_webhook_journal_odd", "status", "id", postgresql_where=text("status <> 'taken'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -416,12 +403,29 @@ class JournalEntry(Base):
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
     body: Mapped[bytes] = mapped_column(LargeBinary)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    status: Mapped[str] = mapped_column(server_default="pending")
-    tries: Mapped[int] = mapped_column(server_default="0")
-    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    lease_until: Mapped[datetime | None]
+    status: Mapped[str] = mapped_column(server_default="taken")
     error: Mapped[str | None]
-    applied_at: Mapped[datetime | None]
+
+
+class DueHook(Base):
+    """A webhook that waits to be understood; gone when it is. `tries` counts how often it was begun in vain."""
+
+    __tablename__ = "webhook_due"
+
+    channel_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    tries: Mapped[int] = mapped_column(server_default="0")
+
+
+class HookLease(Base):
+    """Who understands a channel's webhooks has it until then; `strikes` counts leases that nobody gave back."""
+
+    __tablename__ = "webhook_leases"
+
+    channel_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lease_until: Mapped[datetime]
+    strikes: Mapped[int] = mapped_column(server_default="1")
 
 
 class MediaFile(TenantTable, Base):

@@ -36,7 +36,7 @@ _ORDER = attrgetter("int")  # as PostgreSQL orders them, and without a call in P
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Word:
     """All that the provider has said of one message, copies and order gone: the earliest of each kind."""
 
@@ -111,10 +111,10 @@ def apply_receipts(
     return Applied(changed, len(strangers))
 
 
-_LOCK = """
+_OURS = """
 select id from messages
-where id = any(%(ids)s) and id between %(first)s and %(last)s and channel_id = %(channel)s and direction = 'out'
-order by id for no key update
+where id = any(%(ids)s::uuid[]) and id between %(first)s and %(last)s and channel_id = %(channel)s
+  and direction = 'out'
 """
 
 _KNOWN = """
@@ -126,7 +126,7 @@ where channel_id = %(channel)s and provider_id = any(%(provider_ids)s)
 def _match(
     session: Session, channel_id: UUID, receipts: Sequence[StatusReceipt]
 ) -> tuple[dict[UUID, Word], list[StatusReceipt]]:
-    """Words by message, whose rows are then locked in the order of their ids; and receipts that fit no message."""
+    """Words by message of this channel; and receipts that fit no message."""
     by_message: dict[UUID, list[StatusReceipt]] = {}
     unnamed = []
     for receipt in receipts:
@@ -135,12 +135,12 @@ def _match(
         else:
             by_message.setdefault(receipt.send_key, []).append(receipt)
     strangers = _add_by_provider_id(session, channel_id, unnamed, by_message)
-    found = _lock(session, channel_id, by_message.keys())
+    found = _ours(session, channel_id, by_message.keys())
     lost = [receipt for key in by_message.keys() - found for receipt in by_message.pop(key)]
     # A send key that is nobody's: another system's callback data that looks like ours.
     adopted: dict[UUID, list[StatusReceipt]] = {}
     strangers += _add_by_provider_id(session, channel_id, lost, adopted)
-    found = _lock(session, channel_id, adopted.keys())
+    found = _ours(session, channel_id, adopted.keys())
     for key, more in adopted.items():
         if key in found:
             by_message.setdefault(key, []).extend(more)
@@ -149,12 +149,12 @@ def _match(
     return {key: merge(said) for key, said in by_message.items()}, strangers
 
 
-def _lock(session: Session, channel_id: UUID, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the ids that are messages which went out on this channel, locked in one global order."""
+def _ours(session: Session, channel_id: UUID, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that are messages which went out on this channel."""
     ordered = sorted(ids, key=_ORDER)
     if not ordered:
         return set()
-    rows = run(session, _LOCK, ids=ordered, first=ordered[0], last=ordered[-1], channel=channel_id)
+    rows = run(session, _OURS, ids=array_of(ordered), first=ordered[0], last=ordered[-1], channel=channel_id)
     return {row.id for row in rows}
 
 
@@ -180,6 +180,9 @@ def _add_by_provider_id(
     return strangers
 
 
+# Rows are looked up one by one in the order of what is said, which is that of their ids: so all writers lock them in one
+# order. `m.id >= first` names the months that need not be looked into; a last one would have the planner read the span
+# between, which is days of a company's messages.
 # `attempt > 0`: only what was called can be known to the provider. State and reason repeat `state_of` in SQL; a test
 # compares the two. What is set is always computed from both sides, so a copy changes nothing and matches no row.
 _WRITE = """
@@ -213,7 +216,7 @@ update messages m set
 from jsonb_to_recordset(%(said)s::jsonb) as said(
   id uuid, provider_id text, first_at timestamptz, sent_at timestamptz, delivered_at timestamptz, read_at timestamptz,
   failed_at timestamptz, reason_code text, reason jsonb, price_category text, price_type text, billable boolean)
-where m.id = said.id and m.id between %(first)s and %(last)s and (m.attempt > 0 or m.accepted_at is not null)
+where m.id = said.id and m.id >= %(first)s and (m.attempt > 0 or m.accepted_at is not null)
   and (m.accepted_at is null
     or said.sent_at < coalesce(m.sent_at, 'infinity') or said.delivered_at < coalesce(m.delivered_at, 'infinity')
     or said.read_at < coalesce(m.read_at, 'infinity') or said.failed_at < coalesce(m.failed_at, 'infinity')
@@ -232,7 +235,7 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     ids = sorted(words, key=_ORDER)
     # One JSON text: an array for each column costs several times as much to write.
     said = orjson.dumps([_as_row(message_id, words[message_id]) for message_id in ids]).decode()
-    rows = run(session, _WRITE, said=said, first=ids[0], last=ids[-1])
+    rows = run(session, _WRITE, said=said, first=ids[0])
     _remember(session, channel_id, rows)
     for row in rows:
         _count(row, channel_id, steps)

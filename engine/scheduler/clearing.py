@@ -21,10 +21,10 @@ PIECES = 40  # of one kind in a turn: what is left waits for the next hour
 
 _JOURNAL = """
 delete from webhook_journal where id in (
-  select id from webhook_journal where status <> 'pending' and (
-      (status = 'applied' and received_at < now() - make_interval(days => %(understood)s))
-      or received_at < now() - make_interval(days => %(broken)s))
-  order by received_at limit %(piece)s)
+  select j.id from webhook_journal j
+  where j.id < %(understood_floor)s and (j.status = 'taken' or j.id < %(broken_floor)s)
+    and not exists (select from webhook_due d where d.channel_id = j.channel_id and d.id = j.id)
+  order by j.id limit %(piece)s)
 returning 1
 """
 
@@ -85,7 +85,7 @@ def clear() -> bool:
     """Clear away what is old; never asks to be called again at once."""
     values = {
         "understood": UNDERSTOOD_DAYS,
-        "broken": BROKEN_DAYS,
+        "understood_floor": _floor(UNDERSTOOD_DAYS),
         "broken_floor": _floor(BROKEN_DAYS),
         "pulse": PULSE_DAYS,
         "pulse_floor": _floor(PULSE_DAYS),

@@ -18,7 +18,7 @@ from engine.core.ids import uuid7
 from tests.api.planted import plant, rows_of
 
 # No company may touch these at all.
-CLOSED = ("webhook_journal", "passwords", "periodic_slots")
+CLOSED = ("webhook_journal", "webhook_due", "webhook_leases", "passwords", "periodic_slots")
 OPEN_TO_NOBODY = frozenset(CLOSED)
 
 

@@ -24,7 +24,7 @@ from engine.core.db import TENANT_DEFAULT, Base, connect_engine
 # Who works where, what nobody owns yet, and what PostgreSQL and Alembic need: these have no tenant's rows.
 OF_NO_TENANT = {"alembic_version", "companies", "passwords", "periodic_slots", "users"}
 # Names its tenant once it is understood; a batch of several tenants' rows commits at once.
-SYSTEM_ONLY = {"webhook_journal", "passwords", "periodic_slots"}
+SYSTEM_ONLY = {"webhook_journal", "webhook_due", "webhook_leases", "passwords", "periodic_slots"}
 # Of no tenant, yet fenced: a company sees itself and the people who work there.
 FENCED = {"companies", "users"}
 # What the app role may do less than everything with.

@@ -25,6 +25,7 @@ from engine.messaging.inbound import receive
 from engine.messaging.models import (
     Channel,
     ChannelRoute,
+    DueHook,
     Gate,
     JournalEntry,
     Message,
@@ -234,6 +235,7 @@ def journal(stage: Stage, *bodies: bytes) -> list[UUID]:
     ]
     with system_session() as session:
         session.add_all(entries)
+        session.add_all(DueHook(channel_id=stage.channel_id, id=entry.id) for entry in entries)
     return [entry.id for entry in entries]
 
 
@@ -242,7 +244,11 @@ def journal_rows(stage: Stage) -> list[Any]:
     with system_session() as session:
         found = session.execute(
             text(
-                "select id, status, tries, error, body from webhook_journal where channel_id = :c order by id"
+                """select j.id, coalesce(d.tries, 0) as tries, j.error, j.body,
+                     case when d.id is not null then 'pending' when j.status = 'taken' then 'applied'
+                          else j.status end as status
+                   from webhook_journal j left join webhook_due d on d.channel_id = j.channel_id and d.id = j.id
+                   where j.channel_id = :c order by j.id"""
             ),
             {"c": stage.channel_id},
         )

@@ -107,7 +107,7 @@ class InboundMessage:
     quoted_provider_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pricing:
     """What the provider says a message costs: its own words for category and type, and whether it is billed."""
 
@@ -116,7 +116,7 @@ class Pricing:
     billable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatusReceipt:
     """The provider's word on a message of ours. `status`: sent, delivered, read, failed.
 
