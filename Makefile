@@ -30,6 +30,9 @@ test: .dev ## Run every test, those in a real browser too; ARGS="-k name" choose
 	@scripts/find-chromium >/dev/null
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+chaos: .dev ## Long fault runs: processes killed, frozen and restarted under a campaign; ARGS="--seeds 17"
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 check: .dev ## Read the code: style, types, floors, house rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'." >&2; exit 1; }
@@ -43,8 +46,11 @@ format: .dev ## Put every file into our form
 
 ##@ Measure
 
-bench-send: .dev ## Messages per second and CPU per message, the simulator out of the way
+bench-send: .dev ## Sending, raced against Node peers and the floor (needs Node and wrk); ARGS="--only product"
 	@$(BIN)/python -m benchmarks.send $(ARGS)
+
+bench-receive: .dev ## Webhooks taken and statuses applied, raced against Express and the floor (needs Node and wrk)
+	@$(BIN)/python -m benchmarks.receive $(ARGS)
 
 bench-live: .dev ## From an event on the wire to a pixel on the console
 	@scripts/find-chromium >/dev/null
@@ -75,5 +81,5 @@ help:
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nStart with:  make up\n'
 
-.PHONY: help up doctor seed reset repair test check format bench-send bench-live bench-import widgets lock \
+.PHONY: help up doctor seed reset repair test chaos check format bench-send bench-receive bench-live bench-import widgets lock \
 	.runtime .dev

@@ -4,7 +4,6 @@ The peers are in `benchmarks/peers` (Node). They send to the same simulator and 
 same PostgreSQL; their queue is in the same Valkey.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -20,7 +19,6 @@ import psycopg
 import redis
 
 from benchmarks.meter import PEERS, of_peer
-from engine.embedded.server import kept_passwords
 from tests.walks.stack import Stack, free_port
 
 FOLDER = Path(__file__).parent / "peers"
@@ -95,13 +93,10 @@ class Servers:
     @classmethod
     def of(cls, stack: Stack) -> "Servers":
         """Make the peers' database and number."""
-        password = kept_passwords(stack.home)["superuser"]
-        port = json.loads((stack.home / "run" / "ports.json").read_text())["postgres"]
-        url = f"postgresql://postgres:{password}@127.0.0.1:{port}"
-        with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        with psycopg.connect(stack.database_url("postgres"), autocommit=True) as connection:
             connection.execute(f"create database {PEERS}")
         account = stack.simulator("POST", "/_admin/accounts", {"verified_name": "Peers", "rate": 1000})
-        return cls(stack, f"{url}/{PEERS}", stack.valkey(), account)
+        return cls(stack, stack.database_url(PEERS), stack.valkey(), account)
 
     def environment(self, run: str, told: Mapping[str, str]) -> dict[str, str]:
         """What a peer's processes are told."""

@@ -82,7 +82,7 @@ class Race:
         self.accounts = {
             one["phone_number_id"]: one for one in stack.simulator("GET", "/_admin/accounts")["items"]
         }
-        self.superuser = self.servers.database.rsplit("/", 1)[0] + "/masteria"
+        self.superuser = stack.database_url()
         with psycopg.connect(self.superuser) as connection:
             rows = connection.execute("select account, channel_id, tenant_id from channel_routes").fetchall()
         self.places = {account: (channel, tenant) for account, channel, tenant in rows}

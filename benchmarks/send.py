@@ -32,6 +32,35 @@ GOALS = {"bullmq": 12.0, "bullmq-batched": 3.5, "port": 1.0}  # CPU of the peer 
 FLOOR_GOAL = 4.0  # CPU of the product over the floor, at most
 
 
+def start_campaign(api: httpx.Client, channel_id: str, template_id: str, import_id: str) -> str:
+    """A campaign to everyone of an import, started."""
+    body = {
+        "name": "bench",
+        "channel_id": channel_id,
+        "template_id": template_id,
+        "audience": {"import_id": import_id},
+        "variables": {"body.1": "contact.name"},
+    }
+    campaign_id: str = api.post("/v1/campaigns", json=body).json()["id"]
+    answer = api.post(f"/v1/campaigns/{campaign_id}/start")
+    if answer.status_code != 200:
+        raise SystemExit(answer.text)
+    return campaign_id
+
+
+def look(api: httpx.Client, campaigns: Sequence[str]) -> list[dict[str, Any]]:
+    """These newest campaigns as they stand; one question, as asking costs the product's own time."""
+    items = api.get("/v1/campaigns", params={"limit": len(campaigns)}).json()["items"]
+    return [one for one in items if one["id"] in campaigns]
+
+
+def wait(api: httpx.Client, campaigns: Sequence[str]) -> list[dict[str, Any]]:
+    """The campaigns, once all have ended."""
+    while any(one["status"] != "completed" for one in look(api, campaigns)):
+        time.sleep(1.0)
+    return look(api, campaigns)
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """A running product with numbers, an approved template on each, and people to write to."""
@@ -57,13 +86,13 @@ class Product:
         """One measurement: the audiences are written first and told apart, as the peers' rows are there as well."""
         at_first = read(self.stack)
         taken = self._accepts()
-        campaigns = [self._start(*number) for number in self.numbers]
+        campaigns = [start_campaign(self.api, *number, self.import_id) for number in self.numbers]
         self._freeze(campaigns)
-        early = sum(one["counts"]["accepted"] for one in self._look(campaigns))
+        early = sum(one["counts"]["accepted"] for one in look(self.api, campaigns))
         before, began = read(self.stack), datetime.now(UTC)
         for campaign in campaigns:
             self.api.post(f"/v1/campaigns/{campaign}/resume").raise_for_status()
-        seen = self._wait(campaigns)
+        seen = wait(self.api, campaigns)
         after = read(self.stack)
         seconds = (max(datetime.fromisoformat(one["completed_at"]) for one in seen) - began).total_seconds()
         posts, distinct = (now - then for now, then in zip(self._accepts(), taken, strict=True))
@@ -85,39 +114,15 @@ class Product:
             "memory_mb": {part: round(size / 1e6) for part, size in sorted(after.memory.items())},
         }
 
-    def _start(self, channel_id: str, template_id: str) -> str:
-        body = {
-            "name": "bench",
-            "channel_id": channel_id,
-            "template_id": template_id,
-            "audience": {"import_id": self.import_id},
-            "variables": {"body.1": "contact.name"},
-        }
-        campaign_id: str = self.api.post("/v1/campaigns", json=body).json()["id"]
-        answer = self.api.post(f"/v1/campaigns/{campaign_id}/start")
-        if answer.status_code != 200:
-            raise SystemExit(answer.text)
-        return campaign_id
-
-    def _look(self, campaigns: Sequence[str]) -> list[dict[str, Any]]:
-        """These campaigns as they stand; one question, as asking costs the product's own time."""
-        items = self.api.get("/v1/campaigns", params={"limit": len(campaigns)}).json()["items"]
-        return [one for one in items if one["id"] in campaigns]
-
     def _freeze(self, campaigns: Sequence[str]) -> None:
         """Pause them at once and wait until all their audiences are written."""
         for campaign in campaigns:
             self.api.post(f"/v1/campaigns/{campaign}/pause").raise_for_status()
         people = self.messages // NUMBERS
         while any(
-            one["status"] != "paused" or one["counts"]["total"] < people for one in self._look(campaigns)
+            one["status"] != "paused" or one["counts"]["total"] < people for one in look(self.api, campaigns)
         ):
             time.sleep(0.5)
-
-    def _wait(self, campaigns: Sequence[str]) -> list[dict[str, Any]]:
-        while any(one["status"] != "completed" for one in self._look(campaigns)):
-            time.sleep(1.0)
-        return self._look(campaigns)
 
     def _accepts(self) -> tuple[int, int]:
         summary = self.stack.simulator("GET", "/_admin/accepts/summary")

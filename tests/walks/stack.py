@@ -17,6 +17,8 @@ import httpx
 import psutil
 import redis
 
+from engine.embedded.server import kept_passwords
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
 PASSWORD = "ponte-azul-19-janelas"
@@ -142,6 +144,12 @@ class Stack:
         settings = (self.home / "run" / "redis.env").read_text()
         [line] = [line for line in settings.splitlines() if line.startswith("MASTERIA_REDIS_URL=")]
         return redis.Redis.from_url(line.partition("=")[2].strip('"'))
+
+    def database_url(self, database: str = "masteria") -> str:
+        """The superuser's address of a database of the product's PostgreSQL."""
+        password = kept_passwords(self.home)["superuser"]
+        port = json.loads((self.home / "run" / "ports.json").read_text())["postgres"]
+        return f"postgresql://postgres:{password}@127.0.0.1:{port}/{database}"
 
     def simulator(self, method: str, path: str, body: Any = None) -> Any:
         """An admin call to the simulator."""

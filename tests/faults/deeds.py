@@ -1,0 +1,134 @@
+"""What goes wrong, one deed each: how it is done to a running product, and how it ends.
+
+The names are those of the fault table in docs/operations.md. Only processes of the product under test are touched.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+import redis
+
+from tests.walks.stack import Stack
+
+FROZEN_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A fault: `kills_senders` says whether calls can be in flight in a process that it ends."""
+
+    name: str
+    do: Callable[[Stack], None]
+    kills_senders: bool = False
+
+
+def _kill_senders(stack: Stack) -> None:
+    stack.kill("-Q send")
+
+
+def _kill_a_child(stack: Stack) -> None:
+    """One process of the pool, as the kernel does when memory is short."""
+    children = [process for process in stack.processes("-Q send") if _is_child(process)]
+    if children:
+        children[0].kill()
+
+
+def _freeze_senders(stack: Stack) -> None:
+    """They stand still past what a mark allows, then go on."""
+    frozen = stack.processes("-Q send")
+    for process in frozen:
+        process.suspend()
+    time.sleep(FROZEN_SECONDS)
+    for process in frozen:
+        try:
+            process.resume()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _kill_doors(stack: Stack) -> None:
+    stack.kill("engine.api")
+
+
+def _kill_workers_of_events(stack: Stack) -> None:
+    stack.kill("-Q events")
+
+
+def _stop_postgres_at_once(stack: Stack) -> None:
+    """As `pg_ctl stop -m immediate`: no checkpoint, recovery at the next start."""
+    pid = int((_data_of(stack) / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGQUIT)
+
+
+def _kill_a_backend(stack: Stack) -> None:
+    """One connection's process: PostgreSQL ends all the others and recovers."""
+    with psycopg.connect(stack.database_url(), autocommit=True) as connection:
+        row = connection.execute(
+            "select pid from pg_stat_activity where usename = 'masteria_app' order by random() limit 1"
+        ).fetchone()
+    if row is not None:
+        os.kill(row[0], signal.SIGKILL)
+
+
+def _flush_valkey(stack: Stack) -> None:
+    stack.valkey().flushall()
+
+
+def _kill_valkey(stack: Stack) -> None:
+    stack.kill("valkey-server")
+
+
+def _cut_listeners(stack: Stack) -> None:
+    """Every pub/sub connection: bells and live screens."""
+    try:
+        stack.valkey().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    except redis.ConnectionError:
+        return
+
+
+def _restart_workers(stack: Stack) -> None:
+    """SIGTERM, as a rolling restart sends it: what is under way ends first."""
+    for process in stack.processes("-Q send"):
+        if not _is_child(process):
+            process.terminate()
+
+
+def _kill_the_clock(stack: Stack) -> None:
+    stack.kill("beat")
+
+
+def _is_child(process: psutil.Process) -> bool:
+    parent = process.parent()
+    return parent is not None and "celery" in " ".join(parent.cmdline())
+
+
+def _data_of(stack: Stack) -> Path:
+    with psycopg.connect(stack.database_url(), autocommit=True) as connection:
+        row = connection.execute("show data_directory").fetchone()
+    assert row is not None
+    return Path(row[0])
+
+
+DEEDS: Mapping[str, Deed] = {
+    deed.name: deed
+    for deed in (
+        Deed("F1 senders killed", _kill_senders, kills_senders=True),
+        Deed("F2 a child of the pool killed", _kill_a_child, kills_senders=True),
+        Deed("F3 senders frozen", _freeze_senders),
+        Deed("F4 doors killed", _kill_doors),
+        Deed("F4 workers of events killed", _kill_workers_of_events),
+        Deed("F5 PostgreSQL stopped at once", _stop_postgres_at_once),
+        Deed("F5 a backend killed", _kill_a_backend),
+        Deed("F7 Valkey emptied", _flush_valkey),
+        Deed("F8 Valkey killed", _kill_valkey),
+        Deed("F15 the clock killed", _kill_the_clock),
+        Deed("F18 senders restarted", _restart_workers),
+        Deed("F25 listeners cut", _cut_listeners),
+    )
+}
