@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--faults", type=int, default=24)
     given = parser.parse_args()
-    results = [run(seed, given.people, given.faults) for seed in given.seeds]  # all of them, whatever one finds
+    results = [
+        run(seed, given.people, given.faults) for seed in given.seeds
+    ]  # all of them, whatever one finds
     return int(not all(results))
 
 
