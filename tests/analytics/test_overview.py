@@ -11,7 +11,7 @@ from engine.analytics.overview import Overview, Period, overview, span_of
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import tenant_session
 from engine.core.ids import TenantId
-from engine.messaging.counters import bucket_of, record
+from engine.messaging.counters import Steps, bucket_of
 
 ZONE = "America/Sao_Paulo"
 NOON = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)  # Wednesday, 12:00 in São Paulo
@@ -25,7 +25,8 @@ def tenant_id(database: DatabaseUrls) -> TenantId:
 def happened(tenant_id: TenantId, at: datetime, **measures: int) -> None:
     channel = uuid4()
     with tenant_session(tenant_id) as session:
-        record(session, {}, Counter({(bucket_of(at), channel, name): n for name, n in measures.items()}))
+        happenings = Counter({(bucket_of(at), channel, name): n for name, n in measures.items()})
+        Steps(happenings=happenings).write(session)
 
 
 def look(tenant_id: TenantId, period: Period = Period.WEEK) -> Overview:
@@ -88,7 +89,7 @@ def test_the_newest_quarter_hours_come_as_facts_tell_them(tenant_id: TenantId) -
     bucket, channel = bucket_of(NOON - timedelta(minutes=5)), uuid4()
     for n in (12, -4):  # an earlier word moves some to another quarter
         with tenant_session(tenant_id) as session:
-            record(session, {}, Counter({(bucket, channel, "accepted"): n}))
+            Steps(happenings=Counter({(bucket, channel, "accepted"): n})).write(session)
     happened(tenant_id, NOON - timedelta(hours=2), accepted=7)
 
     [recent] = look(tenant_id).recent
