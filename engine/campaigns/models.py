@@ -170,5 +170,6 @@ class CampaignPulse(Base):
 
 
 def pulse_time(moment: datetime) -> datetime:
-    """The time of the pulse that a moment belongs to: there is one for every `PULSE_SECONDS`."""
-    return moment - timedelta(seconds=moment.second % PULSE_SECONDS, microseconds=moment.microsecond)
+    """When the pulse that a moment belongs to ends: there is one for every `PULSE_SECONDS`, and its last look stands."""
+    since = timedelta(seconds=moment.second % PULSE_SECONDS, microseconds=moment.microsecond)
+    return moment - since + timedelta(seconds=PULSE_SECONDS)

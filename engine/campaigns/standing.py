@@ -103,8 +103,9 @@ def standing_at(campaign: Campaign, counts: Counts, pulses: Sequence[Pulse], mom
     """The same from what was asked already; `pulses` newest first."""
     rate = 0.0
     if campaign.status == CampaignStatus.RUNNING:
-        since = max(pulse_time(campaign.running_since or moment), moment - SPEED_OVER)
-        rate = _speed(counts, [pulse for pulse in reversed(pulses) if pulse.at >= since], moment)
+        since = max(campaign.running_since or moment, moment - SPEED_OVER)
+        # The pulse that has not ended says no more than the counts do.
+        rate = _speed(counts, [pulse for pulse in reversed(pulses) if since <= pulse.at <= moment], moment)
     left = counts["queued"] + counts["dispatching"]
     seconds = round(left / rate) if rate > 0 and left and campaign.frozen_at else None
     return Standing(counts, rate, seconds)

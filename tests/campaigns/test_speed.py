@@ -1,13 +1,13 @@
 """How fast a campaign goes, and when there is something to say of it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from engine.campaigns import queries, service
-from engine.campaigns.models import CampaignPulse
-from engine.campaigns.standing import Standing, counts_of, standing_of
+from engine.campaigns.models import Campaign, CampaignPulse, pulse_time
+from engine.campaigns.standing import STATES, Pulse, Standing, counts_of, standing_at, standing_of
 from engine.core.clock import now
 from engine.messaging.counters import Steps
 from engine.messaging.models import MessageState
@@ -97,3 +97,21 @@ def test_a_standstill_does_not_slow_the_speed_that_follows(shop: Shop) -> None:
     rate = standing(shop, campaign_id, left=60).rate_per_second
 
     assert rate == pytest.approx(60 / 5, abs=1)
+
+
+def test_the_speed_is_that_at_which_messages_leave() -> None:
+    """Looked at five times a second, of which a pulse keeps the last: its counts are those of its end."""
+    began = datetime(2026, 11, 26, 12, 0, 1, 300_000, tzinfo=UTC)
+    campaign = Campaign(status="running", running_since=began, frozen_at=began)
+    nothing = dict.fromkeys((state.value for state in STATES), 0)
+    pulses: dict[datetime, Pulse] = {}
+    told = []
+    for look in range(100):
+        moment = began + timedelta(seconds=look / 5)
+        counts = {**nothing, "total": 3000, "queued": 3000 - 16 * look, "sent": 16 * look}
+        newest_first = [pulses[at] for at in sorted(pulses, reverse=True)]
+        told.append(standing_at(campaign, counts, newest_first, moment).rate_per_second)
+        pulses[pulse_time(moment)] = Pulse(pulse_time(moment), counts)
+
+    assert told[10] == 0.0, "too early to say"
+    assert all(rate == pytest.approx(80, rel=0.06) for rate in told[40:])
