@@ -24,8 +24,6 @@ CONNECT_SECONDS = 5.0
 CALL_SECONDS = 10.0
 MEBIBYTE = 1024 * 1024
 NO_HEADERS: Mapping[str, str] = {}
-FEW = 8  # calls under way that are looked at as soon as one of them moves
-LOOK_EVERY = 0.004  # seconds between two looks at more than a few
 DOWNLOAD_PIECE = 256 * 1024
 KEPT_SECONDS = 4  # shorter than any server's keep-alive (uvicorn and Node: 5 s): a line closed as we write is a message unknown
 
@@ -203,16 +201,15 @@ class Wire:
         self._multi.add_handle(seat.handle)
         self.under_way += 1
 
-    def collect(self, wait: float) -> Iterator[tuple[Any, HttpResponse | Failure]]:
+    def collect(self, wait: float) -> list[tuple[Any, HttpResponse | Failure]]:
         """Outcomes of calls that have ended, after waiting at most `wait` seconds for the first."""
         self._multi.perform()
-        began = time.monotonic()
-        self._multi.select(wait)
-        # A look costs a system call for each call under way: what comes within a moment is looked at together.
-        if self.under_way > FEW and (early := LOOK_EVERY - (time.monotonic() - began)) > 0:
-            time.sleep(early)
-        self._multi.perform()
-        yield from self._ended()
+        ended = list(self._ended())
+        if not ended and self.under_way:
+            self._multi.select(wait)
+            self._multi.perform()
+            ended = list(self._ended())
+        return ended
 
     def _ended(self) -> Iterator[tuple[Any, HttpResponse | Failure]]:
         while True:
