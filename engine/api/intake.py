@@ -48,6 +48,7 @@ FRESH_SECONDS = 10.0
 LOOK_UP_SECONDS = 2.0
 LOOK_UPS_AT_ONCE = 4
 KEPT_DOORS = 10_000
+LONGEST_PATH = 100  # of what can be a channel's address: what is longer is not worth remembering
 RING_EVERY = 0.02  # seconds between two bells for the workers: what commits meanwhile shares the next
 
 type Message = MutableMapping[str, Any]
@@ -165,7 +166,8 @@ class Intake:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        kind, channel_id = _place(scope["path"])
+        path = scope["path"]
+        kind, channel_id = place_of(path) if len(path) <= LONGEST_PATH else (None, None)
         try:
             answer = await self._answer(scope, receive, kind, channel_id)
             status = 200
@@ -290,7 +292,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 @lru_cache(maxsize=KEPT_DOORS)
-def _place(path: str) -> tuple[ChannelKind | None, UUID | None]:
+def place_of(path: str) -> tuple[ChannelKind | None, UUID | None]:
     """The kind and the channel that an address names; None for what is neither."""
     kind, _, channel = path.removeprefix(PREFIX).partition("/")
     try:

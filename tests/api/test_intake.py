@@ -288,3 +288,12 @@ def test_a_channel_remembers_when_it_was_last_heard_of(door: Served, stage: Stag
     door.post(stage, text_body(stage))
 
     wait_for(lambda: stage.one("select last_webhook_at is not null from channels"))
+
+
+def test_addresses_that_lead_nowhere_fill_no_memory(door: Served) -> None:
+    kept = intake_module.place_of.cache_info().currsize
+
+    answers = [door.client.post(f"/hooks/{'x' * 2000}{number}", content=b"{}") for number in range(3)]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert intake_module.place_of.cache_info().currsize == kept
