@@ -74,6 +74,7 @@ class Claim:
     """The next webhooks of one channel; `home` is None when nobody has this channel any more."""
 
     channel_id: UUID
+    lease_until: datetime
     entries: Sequence[Entry]
     home: ChannelRoute | None
     routes: Sequence[ChannelRoute]
@@ -154,10 +155,14 @@ _LEASE = """
 insert into webhook_leases (channel_id, lease_until) values (%(channel)s, now() + make_interval(secs => %(lease)s))
 on conflict (channel_id) do update set lease_until = excluded.lease_until, strikes = webhook_leases.strikes + 1
 where webhook_leases.lease_until < now()
-returning strikes
+returning strikes, lease_until
 """
 
-_GIVE_BACK = "update webhook_leases set lease_until = '-infinity', strikes = 0 where channel_id = %(channel)s"
+# Fenced by its end: who stood still until another had taken the channel over does not give that one's lease back.
+_GIVE_BACK = """
+update webhook_leases set lease_until = '-infinity', strikes = 0
+where channel_id = %(channel)s and lease_until = %(until)s
+"""
 
 # In the order of arrival, as far as they are due.
 _TAKE = """
@@ -192,8 +197,9 @@ def _claim(session: Session) -> Claim | None:
         if not leases:
             continue
         rows = run_binary(session, _TAKE, channel=channel_id, entries=ENTRIES, bytes=BYTES)
+        until = leases[0].lease_until
         if not rows:
-            run(session, _GIVE_BACK, channel=channel_id)
+            run(session, _GIVE_BACK, channel=channel_id, until=until)
             continue
         struck = leases[0].strikes > 1
         if struck:
@@ -204,7 +210,7 @@ def _claim(session: Session) -> Claim | None:
             for hook_id, body, tries, received_at in sorted(rows, key=itemgetter(0))
         ]
         home = session.get(ChannelRoute, channel_id)
-        return Claim(channel_id, entries, home, _neighbours(session, home))
+        return Claim(channel_id, until, entries, home, _neighbours(session, home))
     return None
 
 
@@ -406,7 +412,7 @@ def _mark(session: Session, claim: Claim) -> None:
     if said:
         ids, statuses, errors = zip(*said, strict=True)
         run(session, _SAY, ids=list(ids), statuses=list(statuses), errors=list(errors))
-    run(session, _GIVE_BACK, channel=claim.channel_id)
+    run(session, _GIVE_BACK, channel=claim.channel_id, until=claim.lease_until)
 
 
 def _saying(entry: Entry, waits: bool) -> tuple[str, str] | None:

@@ -351,3 +351,23 @@ def stage_of(body: bytes, stage: Stage) -> Stage:
     """A company that has the number a captured webhook is about."""
     found = {"account": "440011220055667", "portfolio": "330011220044556"}
     return set_stage(tenant_id=stage.tenant_id, **found) if found["account"].encode() in body else stage
+
+
+def test_who_stood_still_does_not_give_another_workers_lease_back(stage: Stage) -> None:
+    journal(stage, text_body(stage, "um"))
+    with system_session() as session:
+        frozen = intake._claim(session)
+    _let_leases_end()
+    journal(stage, text_body(stage, "dois"))
+    with system_session() as session:
+        other = intake._claim(session)
+
+    assert frozen is not None
+    with system_session() as session:
+        intake._mark(session, frozen)
+
+    assert other is not None
+    assert intake.understand_next() == 0, "the other one still has the channel"
+    with system_session() as session:
+        intake._mark(session, other)
+    assert [row.status for row in journal_rows(stage)] == ["applied"] * 2
