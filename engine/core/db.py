@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import orjson
@@ -190,7 +190,10 @@ def _opened(engine: Engine, tenant_id: UUID | None, limits: Limits) -> Session:
 
 def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:
     """True when the server could not be reached or went away, rather than refused the statement."""
-    sqlstate = getattr(error.orig, "sqlstate", None)
+    return _was_lost(getattr(error.orig, "sqlstate", None))
+
+
+def _was_lost(sqlstate: str | None) -> bool:
     return sqlstate is None or sqlstate.startswith(("08", "57P"))
 
 
@@ -223,13 +226,16 @@ def run(session: Session, statement: str, **values: Any) -> Sequence[Row[Any]]:
 
 def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tuple[Any, ...]]:
     """Plain rows of a question, in PostgreSQL's binary form: bytes come as they are, and not as text twice as long."""
-    driver = session.connection().connection.driver_connection
-    if driver is None:
-        raise DatabaseAway()
+    pooled = session.connection().connection
+    driver = cast("psycopg.Connection[Any]", pooled.driver_connection)  # a session that is open has one
     try:
         with driver.cursor(binary=True) as cursor:
             rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
     except psycopg.OperationalError as error:
+        # SQLAlchemy does not hear of it: the pool is told, and the same is said as of any other statement.
+        if not _was_lost(error.sqlstate):
+            raise
+        pooled.invalidate(error)
         raise DatabaseAway() from error
     return rows
 
