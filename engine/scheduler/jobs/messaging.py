@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from engine.core.db import run, tenant_session, waiting_for_locks
+from engine.core.db import OF_BATCHES, run, tenant_session, waiting_for_locks
 from engine.core.system import system_session
 from engine.messaging import forgetting, intake, ledger, media, receipts, recovery
 from engine.messaging.dispatch import Dispatcher
@@ -47,7 +47,7 @@ def _recover() -> bool:
 
 def _recover_for(found: tuple[UUID, Sequence[UUID]]) -> None:
     tenant_id, works = found
-    with tenant_session(tenant_id) as session:
+    with tenant_session(tenant_id, OF_BATCHES) as session:
         recovery.recover(session, works)
 
 
@@ -62,7 +62,7 @@ def _retry_parked() -> bool:
 
 
 def _retry_parked_for(tenant_id: UUID) -> int:
-    with tenant_session(tenant_id) as session:
+    with tenant_session(tenant_id, OF_BATCHES) as session:
         return receipts.retry_parked(session)
 
 
