@@ -12,10 +12,10 @@ from engine.core.events import Fact, emit
 def state_changed(session: Session, campaign: Campaign) -> None:
     """`campaign.changed`: how the campaign stands now, in absolute values; the newest revision wins."""
     session.flush()
-    stand(session, {campaign: standing_of(session, campaign)})
+    states_changed(session, {campaign: standing_of(session, campaign)})
 
 
-def stand(session: Session, standings: Mapping[Campaign, Standing]) -> None:
+def states_changed(session: Session, standings: Mapping[Campaign, Standing]) -> None:
     """The same of some campaigns whose standing is known."""
     if standings:
         emit(session, *(Fact("campaign.changed", wire_of(*one)) for one in standings.items()))

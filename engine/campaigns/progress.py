@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.campaigns.events import look_again, stand, state_changed
+from engine.campaigns.events import look_again, state_changed, states_changed
 from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import (
     campaign_of_gate,
@@ -44,10 +44,11 @@ def follow_sends(session: Session, gates: Sequence[str]) -> None:
         moved = _state_that_follows(session, campaign, counts, moment)
         # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
         if moved or moves(pulses[campaign.id], counts, moment):
-            campaign.revision += 0 if moved else 1
+            if not moved:
+                campaign.revision += 1
             changed[campaign] = standing_at(campaign, counts, pulses[campaign.id], moment)
     take_pulses(session, {campaign.id: standing.counts for campaign, standing in changed.items()}, moment)
-    stand(session, changed)
+    states_changed(session, changed)
 
 
 def _state_that_follows(

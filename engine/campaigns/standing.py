@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import orjson
 from sqlalchemy.orm import Session
 
 from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignStatus, pulse_time
 from engine.core.clock import now
-from engine.core.db import array_of, run
+from engine.core.db import array_of, object_of, run
 from engine.messaging.models import MessageState
 
 STATES = (
@@ -145,8 +144,8 @@ on conflict (tenant_id, campaign_id, at) do update set counts = excluded.counts
 def take_pulses(session: Session, counted: Mapping[UUID, Counts], moment: datetime) -> None:
     """Write down how campaigns stand; of several looks within one pulse the last counts."""
     if counted:
-        counts = orjson.dumps({str(campaign_id): counts for campaign_id, counts in counted.items()}).decode()
-        run(session, _TAKE_PULSES, at=pulse_time(moment), counts=counts)
+        counts = {str(campaign_id): counts for campaign_id, counts in counted.items()}
+        run(session, _TAKE_PULSES, at=pulse_time(moment), counts=object_of(counts))
 
 
 def _speed(counts: Counts, pulses: Sequence[Pulse], moment: datetime) -> float:

@@ -54,7 +54,7 @@ class Fact:
 def emit(session: Session, *facts: Fact) -> None:
     """Record facts; they are passed on if, and only if, this transaction commits."""
     session.flush()
-    run(session, f"{TELL} select", **told(facts))
+    run(session, _EMIT, **told(facts))
     ring_relay(session)
 
 
@@ -64,6 +64,9 @@ with told as (
   insert into outbox (id, kind, payload)
   select * from unnest(%(fact_ids)s::uuid[], %(fact_kinds)s::text[], %(fact_payloads)s::jsonb[]))
 """
+
+
+_EMIT = TELL + "select"
 
 
 def told(facts: Sequence[Fact]) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ ImportId = NewType("ImportId", UUID)
 _lock = threading.Lock()
 _stamps = [0]  # the last stamp given
 _NOISE_AT_ONCE = (
-    512  # numbers of the system's randomness fetched together: a call for each would cost half of an id
+    512  # numbers of the system's randomness that are fetched together: each fetch is a system call
 )
 _noise: list[int] = []
 

@@ -79,9 +79,8 @@ class Range:
     verdicts: list[Verdict] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     dropped: bool = False
-    is_certain: bool = (
-        True  # all turns were heard to commit and did all they asked for: nothing is left unseen
-    )
+    # All its turns were heard to commit and did all they asked for: nothing of it is left unseen.
+    is_certain: bool = True
     wait: float = 0.0  # seconds until what is left of it is due again
     stop_for: Misconfigured | None = None
     marked_at: float = field(default_factory=time.monotonic)

@@ -23,11 +23,8 @@ from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
 from engine.scheduler.timetable import TIMETABLE
 
-COLLECT_AT = (
-    20_000,
-    10,
-    10,
-)  # new objects (then rounds) between two collections; 2,000 is the language's own figure
+# New objects, then rounds, between two collections: a worker makes thousands for each batch, hardly one in a cycle.
+COLLECT_AT = (20_000, 10, 10)
 
 log = logger(__name__)
 
