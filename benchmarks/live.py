@@ -15,11 +15,9 @@ import json
 import random
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,7 +32,6 @@ from tests.walks.stack import (
     approved_template,
     eventually,
     import_people,
-    running,
     sandbox_channel,
 )
 
@@ -147,11 +144,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=80)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="masteria-bench-") as folder:
-        home = Path(folder)
-        home.chmod(0o711)
-        with running(Stack(home)) as stack, browser_page() as page:
-            print(json.dumps(run(stack, page, given.events), indent=2))
+    with running_apart() as stack, browser_page() as page:
+        print(json.dumps(run(stack, page, given.events), indent=2))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,9 +33,9 @@ from benchmarks import floor, peers
 from benchmarks.hooks import CONNECTIONS, Posted, post, shuffled_by, status_body, write_signed
 from benchmarks.meter import of_peer, of_product, read, spent
 from benchmarks.report import write_report
-from benchmarks.send import Product
+from benchmarks.send import NUMBERS, Product
 from engine.core.ids import uuid7
-from tests.walks.stack import Stack, free_port, running
+from tests.walks.stack import Stack, free_port, running_apart
 
 SECONDS = 5
 BODIES = 120_000  # more than can be answered in that time
@@ -74,8 +73,8 @@ def standing_still(stack: Stack) -> Iterator[None]:
 class Race:
     """The product and its peers, with what each round needs."""
 
-    def __init__(self, stack: Stack, folder: Path, messages: int) -> None:
-        self.stack, self.folder = stack, folder
+    def __init__(self, stack: Stack, messages: int) -> None:
+        self.stack, self.folder = stack, stack.home
         self.product = Product.on(stack, messages)
         peers.install()
         self.servers = peers.Servers.of(stack)
@@ -88,7 +87,7 @@ class Race:
         self.places = {account: (channel, tenant) for account, channel, tenant in rows}
         number, (self.channel, _) = next(iter(self.places.items()))
         self.account = self.accounts[number]
-        self.file = folder / "hooks.txt"
+        self.file = stack.home / "hooks.txt"
 
     def new_bodies(self) -> None:
         """Bodies that no table has seen."""
@@ -294,9 +293,9 @@ def _until_listening(port: int) -> None:
     raise SystemExit("The bare server did not start.")
 
 
-def race(stack: Stack, folder: Path, messages: int, rounds: int) -> dict[str, Any]:
+def race(stack: Stack, messages: int, rounds: int) -> dict[str, Any]:
     """All contenders, one after the other, so many times; then the applying."""
-    one = Race(stack, folder, messages)
+    one = Race(stack, messages)
     one.product_takes()  # so that the process is warm, as Node's compiler is after its first thousands
     done = []
     for number in range(rounds):
@@ -339,11 +338,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--report", type=Path, help="write a table and a picture to this folder")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="masteria-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        with running(Stack(folder)) as stack:
-            found = race(stack, folder, given.messages - given.messages % 8, given.rounds)
+    with running_apart() as stack:
+        found = race(stack, given.messages - given.messages % NUMBERS, given.rounds)
     if given.report:
         write_report(given.report, "receiving", found)
     print(json.dumps({key: value for key, value in found.items() if key != "rounds"}, indent=2))

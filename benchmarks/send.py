@@ -12,7 +12,6 @@ only when rows = distinct provider ids = posts that the provider took. Ratios ar
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import httpx
 from benchmarks import floor, peers
 from benchmarks.meter import of_product, read, spent
 from benchmarks.report import write_report
-from tests.walks.stack import Stack, approved_template, import_people, running, sandbox_channel
+from tests.walks.stack import Stack, approved_template, import_people, running_apart, sandbox_channel
 
 NUMBERS = 8  # the most that one number may send is 1,000 a second, which must not be what is measured
 GOALS = {"bullmq": 12.0, "bullmq-batched": 3.5, "port": 1.0}  # CPU of the peer over the product's, at least
@@ -179,11 +178,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["product"])
     parser.add_argument("--report", type=Path, help="write a table and a picture to this folder")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="masteria-bench-") as folder:
-        home = Path(folder)
-        home.chmod(0o711)
-        with running(Stack(home)) as stack:
-            found = race(stack, given.messages - given.messages % NUMBERS, given.rounds, given.only)
+    with running_apart() as stack:
+        found = race(stack, given.messages - given.messages % NUMBERS, given.rounds, given.only)
     if given.report and "ratios" in found:
         write_report(given.report, "sending", found)
     print(json.dumps({key: value for key, value in found.items() if key != "rounds" or given.only}, indent=2))

@@ -7,21 +7,16 @@ make chaos ARGS="--seeds 17 --people 20000 --faults 40"
 import argparse
 import random
 import sys
-import tempfile
-from pathlib import Path
 
 from tests.faults.chaos import Chaos, drawn, tally
-from tests.walks.stack import Stack, running
+from tests.walks.stack import running_apart
 
 
 def run(seed: int, people: int, faults: int) -> bool:
     """One seed on a product of its own; True when every invariant holds."""
-    with tempfile.TemporaryDirectory(prefix="masteria-chaos-") as folder:
-        home = Path(folder)
-        home.chmod(0o711)
-        with running(Stack(home)) as stack:
-            chaos = Chaos(stack, stack.company(), seed, people, drawn(seed, faults), pauses=faults // 5)
-            broken = chaos.run()
+    with running_apart() as stack:
+        chaos = Chaos(stack, stack.company(), seed, people, drawn(seed, faults), pauses=faults // 5)
+        broken = chaos.run()
     print(f"seed {seed}: {dict(tally(chaos.deeds))}", flush=True)
     print(chaos.said("\n".join(broken)) if broken else f"seed {seed}: every invariant holds", flush=True)
     return not broken

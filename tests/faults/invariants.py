@@ -39,7 +39,7 @@ def broken_invariants(stack: Stack, campaign_id: str, number: str, *, kills: int
     """The invariants that do not hold, each as a sentence."""
     with psycopg.connect(stack.database_url(), autocommit=True) as connection:
         broken = _nothing_waits(connection)
-        witness = accepts_of(stack, number)
+        witness = stack.accepts(number)
         rows = connection.execute(_STATES, {"campaign": campaign_id}).fetchall()
         tallies = dict(connection.execute(_TALLIES, {"campaign": campaign_id}).fetchall())
         activity = dict(connection.execute(_ACTIVITY, {"campaign": campaign_id}).fetchall())
@@ -99,18 +99,6 @@ def _words_are_applied(rows: list[Any], witness: list[dict[str, Any]]) -> list[s
             if word in ("sent", "delivered", "read") and not told.get(accept["opaque"], {}).get(word, False):
                 lost[word] += 1
     return [f"I5: statuses answered with 200 and not applied: {dict(lost)}"] if lost else []
-
-
-def accepts_of(stack: Stack, number: str) -> list[dict[str, Any]]:
-    """The provider's own log of a number."""
-    found: list[dict[str, Any]] = []
-    after: Any = 0
-    while True:
-        page = stack.simulator("GET", f"/_admin/accepts?phone_number_id={number}&limit=1000&after={after}")
-        found += page["items"]
-        if not page.get("next"):
-            return found
-        after = page["next"]
 
 
 def _few(states: dict[str, str], keys: set[str]) -> dict[str, int]:

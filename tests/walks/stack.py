@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -157,6 +158,17 @@ class Stack:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def accepts(self, number: str) -> list[dict[str, Any]]:
+        """The provider's own log of a number, oldest first: the only witness of what was sent."""
+        found: list[dict[str, Any]] = []
+        after: Any = 0
+        while True:
+            page = self.simulator("GET", f"/_admin/accepts?phone_number_id={number}&limit=1000&after={after}")
+            found += page["items"]
+            if not page.get("next"):
+                return found
+            after = page["next"]
+
     def sign_in(self, email: str, password: str = PASSWORD) -> httpx.Client:
         """A client of the API with somebody's token."""
         client = httpx.Client(base_url=self.api_url, timeout=60, trust_env=False)
@@ -183,6 +195,16 @@ def running(stack: Stack) -> Iterator[Stack]:
     finally:
         if stack.process is not None and stack.process.poll() is None:
             stack.stop()
+
+
+@contextmanager
+def running_apart() -> Iterator[Stack]:
+    """A product in a folder of its own, of which nothing stays."""
+    with tempfile.TemporaryDirectory(prefix="masteria-apart-") as folder:
+        home = Path(folder)
+        home.chmod(0o711)
+        with running(Stack(home)) as stack:
+            yield stack
 
 
 def sandbox_channel(stack: Stack, api: httpx.Client, *, rate: int = 1000) -> dict[str, Any]:

@@ -78,18 +78,6 @@ def pause_and_resume(stack: Stack, api: httpx.Client, campaign_id: str) -> None:
     assert api.post(f"/v1/campaigns/{campaign_id}/resume").status_code == 200
 
 
-def accepts(stack: Stack, number: str, since: int) -> list[dict[str, Any]]:
-    """The provider's own log: the only witness."""
-    found: list[dict[str, Any]] = []
-    after: Any = since
-    while True:
-        page = stack.simulator("GET", f"/_admin/accepts?phone_number_id={number}&limit=1000&after={after}")
-        found += page["items"]
-        if not page.get("next"):
-            return found
-        after = page["next"]
-
-
 def recipients(api: httpx.Client, campaign_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after = None
@@ -129,7 +117,7 @@ def test_nobody_is_written_to_twice_and_nobody_is_missing(
     eventually(
         lambda: stack.simulator("GET", "/_admin/state")["idle"], seconds=60, why="statuses did not end"
     )
-    witness = accepts(stack, audience["number"], 0)
+    witness = stack.accepts(audience["number"])
     keys = Counter(accept["opaque"] for accept in witness)
     eventually(
         lambda: look(api, campaign_id)["counts"]["unknown"] == PEOPLE - len(keys),
