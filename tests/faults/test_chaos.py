@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from tests.faults.chaos import Chaos, drawn
-from tests.walks.conftest import api, stack  # noqa: F401 - fixtures
 from tests.walks.stack import Stack
 
 FIXED = 20261126
@@ -16,7 +15,7 @@ FAULTS = 5
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("seed", [FIXED, random.randrange(10**6)], ids=["fixed", "random"])
-def test_nothing_is_sent_twice_and_nothing_is_lost(stack: Stack, api: httpx.Client, seed: int) -> None:  # noqa: F811
+def test_nothing_is_sent_twice_and_nothing_is_lost(stack: Stack, api: httpx.Client, seed: int) -> None:
     chaos = Chaos(stack, api, seed, PEOPLE, drawn(seed, FAULTS))
 
     broken = chaos.run()
