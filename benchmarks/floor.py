@@ -14,7 +14,7 @@ import psutil
 import psycopg
 
 from benchmarks.meter import of_peer
-from benchmarks.peers import _PEOPLE, _RECIPIENTS, FOLDER, Servers
+from benchmarks.peers import FOLDER, PEOPLE, RECIPIENTS, Servers
 
 SECONDS = 4
 ROWS = 50_000
@@ -81,8 +81,8 @@ def _post(servers: Servers) -> float:
 def _update(servers: Servers) -> float:
     with psycopg.connect(servers.database, autocommit=True) as connection:
         connection.execute((FOLDER / "schema.sql").read_text())
-        connection.execute(_PEOPLE, {"n": ROWS})
-        connection.execute(_RECIPIENTS, {"n": ROWS, "warm": 0})
+        connection.execute(PEOPLE, {"n": ROWS})
+        connection.execute(RECIPIENTS, {"n": ROWS, "warm": 0})
         connection.execute("vacuum analyze recipients")
         connection.execute("checkpoint")
         before = of_peer(servers.stack, [])

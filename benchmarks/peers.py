@@ -114,10 +114,10 @@ class Servers:
         }
 
 
-_PEOPLE = """
+PEOPLE = """
 insert into contacts (id) select g from generate_series(1, %(n)s) g;
 """
-_RECIPIENTS = """
+RECIPIENTS = """
 insert into recipients (campaign_id, contact_id, phone, params)
 select case when g <= %(warm)s then 1 else 2 end, g, '+55119' || lpad(g::text, 8, '0'),
        jsonb_build_object('body.1', 'Pessoa ' || g) from generate_series(1, %(n)s) g
@@ -129,8 +129,8 @@ def race(servers: Servers, peer: Peer, messages: int) -> dict[str, Any]:
     run = f"{peer.name}-{time.time_ns():x}"
     with psycopg.connect(servers.database, autocommit=True) as connection:
         connection.execute((FOLDER / "schema.sql").read_text())
-        connection.execute(_PEOPLE, {"n": messages + WARM})
-        connection.execute(_RECIPIENTS, {"n": messages + WARM, "warm": WARM})
+        connection.execute(PEOPLE, {"n": messages + WARM})
+        connection.execute(RECIPIENTS, {"n": messages + WARM, "warm": WARM})
         connection.execute("vacuum analyze")
         connection.execute("checkpoint")
         _empty_queue(servers)

@@ -17,12 +17,7 @@ const mark = `update recipients r set attempt = attempt + 1,
             from (select) once left join contacts c on c.id = r.contact_id
             left join templates t on t.id = r.template_id) asked)
   where r.id = any($1::bigint[]) and r.state = 0 returning r.id, r.state`;
-const settle = `with settled as (
-    update recipients r set state = 2, provider_id = o.provider_id, sent_at = now()
-    from unnest($1::bigint[], $2::text[]) o(id, provider_id) where r.id = o.id and r.state < 2
-    returning r.provider_id, r.id)
-  insert into provider_ids select provider_id, id from settled on conflict do nothing`;
-const settleAlone = `update recipients r set state = 2, provider_id = o.provider_id, sent_at = now()
+const settle = `update recipients r set state = 2, provider_id = o.provider_id, sent_at = now()
   from unnest($1::bigint[], $2::text[]) o(id, provider_id) where r.id = o.id and r.state < 2`;
 
 async function sendGroup(rows) {
@@ -42,7 +37,7 @@ async function sendGroup(rows) {
       providerIds.push(providerId);
     }
   }));
-  if (ids.length) await db.query({ name: 'settle', text: marks ? settle : settleAlone, values: [ids, providerIds] });
+  if (ids.length) await db.query({ name: 'settle', text: settle, values: [ids, providerIds] });
 }
 
 const worker = new Worker('slices', async ({ data: { campaign } }) => {

@@ -1,5 +1,5 @@
 -- What the peers keep: people with what is sent to them, and ranges of them for the port of our design.
-drop table if exists recipients, ranges, provider_ids, contacts, templates;
+drop table if exists recipients, ranges, contacts, templates;
 create table contacts (id bigint primary key, marketing_consent text not null default 'granted');
 create table templates (id bigint primary key, category text not null);
 insert into templates values (1, 'MARKETING');
@@ -15,9 +15,10 @@ create table recipients (
   provider_id text,
   called_at timestamptz,
   sent_at timestamptz
-) with (fillfactor = 45);
+) with (fillfactor = 80);
 create index recipients_queue on recipients (campaign_id, id) where state < 2;
-create table provider_ids (provider_id text primary key, recipient_id bigint not null);
+-- A receipt that does not name our key is found by it, and none may stand for two.
+create unique index recipients_provider on recipients (provider_id) where provider_id is not null;
 create table ranges (id bigint generated always as identity primary key, campaign_id int not null,
   first_id bigint not null, last_id bigint not null, lease_until timestamptz);
 drop table if exists webhook_events;
