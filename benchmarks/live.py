@@ -32,6 +32,7 @@ from tests.walks.stack import (
     approved_template,
     eventually,
     import_people,
+    running_apart,
     sandbox_channel,
 )
 
