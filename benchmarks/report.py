@@ -8,7 +8,13 @@ from typing import Any
 
 from benchmarks.peers import SENDING
 
-TITLES = {"product": "Master IA", "floor": "The floor"} | {peer.name: peer.title for peer in SENDING}
+TITLES = {
+    "product": "Master IA",
+    "floor": "The floor",
+    "express": "Express, one INSERT per request",
+    "apply": "Master IA: one status applied",
+} | {peer.name: peer.title for peer in SENDING}
+NOT_COUNTED = ("simulator", "PostgreSQL for peers")
 NAMED = 'font-family="system-ui, sans-serif" aria-label="CPU for each piece of work"'
 BAR, GAP, LEFT, WIDTH = 22, 12, 330, 900
 
@@ -19,7 +25,7 @@ def write_report(folder: Path, name: str, found: Mapping[str, Any]) -> None:
     rows = table(found["rounds"])
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     (folder / f"{name}.md").write_text(as_markdown(rows))
-    (folder / f"{name}.svg").write_text(as_picture(rows))
+    (folder / f"{name}.svg").write_text(as_picture([row for row in rows if row["title"] != TITLES["apply"]]))
 
 
 def table(rounds: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -28,9 +34,9 @@ def table(rounds: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]
     rows = []
     for name in names:
         runs = [run for done in rounds for run in done if run["name"] == name]
-        rates = [run["messages_per_second"] for run in runs if "messages_per_second" in run]
+        rates = [rate for run in runs if (rate := run.get("messages_per_second") or run.get("per_second"))]
         parts: dict[str, float] = {}
-        for part in {part for run in runs for part in run["cpu_us_by_part"]}:
+        for part in {part for run in runs for part in run["cpu_us_by_part"] if part not in NOT_COUNTED}:
             parts[part] = statistics.median(run["cpu_us_by_part"].get(part, 0.0) for run in runs)
         rows.append(
             {
