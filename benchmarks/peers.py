@@ -59,7 +59,7 @@ SENDING: Sequence[Peer] = (
     ),
     Peer(
         "port-unmarked",
-        "The same design in Node, without marks and policy",
+        "The same design in Node, no marks or policy",
         "port_worker.mjs",
         "port_produce.mjs",
         30_000,

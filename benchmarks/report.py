@@ -16,7 +16,7 @@ TITLES = {
 } | {peer.name: peer.title for peer in SENDING}
 NOT_COUNTED = ("simulator", "PostgreSQL for peers")
 NAMED = 'font-family="system-ui, sans-serif" aria-label="CPU for each piece of work"'
-BAR, GAP, LEFT, WIDTH = 22, 12, 330, 900
+BAR, GAP, LEFT, WIDTH = 22, 12, 350, 920
 
 
 def write_report(folder: Path, name: str, found: Mapping[str, Any]) -> None:
