@@ -42,10 +42,12 @@ def graph_error(code: int, status: int = 400) -> Answer:
 
 
 class Provider:
-    """Takes POSTs on a free loopback port; `taken` holds the bodies in the order in which they were read whole."""
+    """Takes POSTs (and questions) on a free loopback port; `taken` holds the bodies in the order in which they were read whole."""
 
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []
+        self.questions = 0  # GETs: they send nothing
+        self.account: Answer = Answer(200, {"id": "1", "status": "CONNECTED"})
         self.behave: Behaviour = accepted
         self._stop = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -74,14 +76,19 @@ class Provider:
                 line = stream.readline()
                 if not line:
                     return
+                is_question = line.startswith(b"GET ")
                 while line.strip():
                     name, _, value = line.partition(b":")
                     if name.lower() == b"content-length":
                         length = int(value)
                     line = stream.readline()
-                request = json.loads(stream.read(length))
-                self.taken.append(request)
-                answer = self.behave(request)
+                if is_question:
+                    self.questions += 1
+                    answer = self.account
+                else:
+                    request = json.loads(stream.read(length))
+                    self.taken.append(request)
+                    answer = self.behave(request)
                 self._stop.wait(answer.after)
                 if answer.status is None:
                     connection.shutdown(socket.SHUT_RDWR)

@@ -34,7 +34,7 @@ def open_shop(*, rate: int = 1000, category: str = "UTILITY") -> Shop:
     """A company with a live channel (where MASTERIA_GRAPH_URL says) and an approved template of one variable."""
     tenant_id = TenantId(uuid4())
     with tenant_session(tenant_id) as session:
-        channel_id = _channel(session, rate)
+        channel_id = add_channel(session, rate)
         template = Template(
             id=uuid7(),
             channel_id=channel_id,
@@ -50,7 +50,8 @@ def open_shop(*, rate: int = 1000, category: str = "UTILITY") -> Shop:
         return Shop(tenant_id, channel_id, template.id)
 
 
-def _channel(session: Session, rate: int) -> UUID:
+def add_channel(session: Session, rate: int) -> UUID:
+    """A live channel of the company whose session this is."""
     gate, channel_id = Gate(id=uuid7()), uuid7()
     session.add(gate)
     session.flush()

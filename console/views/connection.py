@@ -105,14 +105,19 @@ class ConnectionPage(View):
              "hint": "" if row.get("last_webhook_at") else _("Nothing has arrived yet.")},
         ])  # fmt: skip
         attention = row.get("status") == "attention"
+        reason = row.get("status_reason") or {}
         if attention:
-            reason = row.get("status_reason") or {}
             self.notice.param.update(
                 tone="danger", title=_("This connection needs attention"), text=str(reason.get("text") or ""),
                 actions=[{"key": "edit", "label": _("Replace the access token")}, {"key": "check", "label": _("Check again")}]
                 if self.tab.can("channels.write") else [],
             )  # fmt: skip
-        self.page.hidden = [] if attention else ["notice"]
+        elif reason:
+            self.notice.param.update(
+                tone="warning", title=_("This connection rests for a moment"),
+                text=" ".join(str(reason.get(part) or "") for part in ("text", "action")), actions=[],
+            )  # fmt: skip
+        self.page.hidden = [] if reason or attention else ["notice"]
 
     def _actions(self) -> list[dict[str, object]]:
         _ = self.words

@@ -134,12 +134,13 @@ def _failure(error: Exception) -> Failure:
 class _Seat:
     """One handle of libcurl with what it reads from and writes to; it keeps its options from call to call."""
 
-    __slots__ = ("_body", "answer", "handle", "headers", "token", "url")
+    __slots__ = ("_body", "answer", "handle", "headers", "method", "token", "url")
 
     def __init__(self, call_ms: int) -> None:
         self.token: object = None
         self.url = ""
         self.headers: Mapping[str, str] | None = None
+        self.method = "POST"
         self._body = b""
         self.answer: list[bytes] = []
         self.handle = handle = pycurl.Curl()
@@ -162,10 +163,14 @@ class _Seat:
             lines = [f"{name}: {value}" for name, value in request.headers.items()]
             self.handle.setopt(pycurl.HTTPHEADER, [*lines, "Expect:"])
             self.url, self.headers = request.url, request.headers
+        if self.method != request.method:
+            self.handle.setopt(pycurl.POST if request.method == "POST" else pycurl.HTTPGET, 1)
+            self.method = request.method
         self.token = token
         self.answer.clear()
         self._body = request.body
-        self.handle.setopt(pycurl.POSTFIELDSIZE, len(request.body))
+        if request.method == "POST":
+            self.handle.setopt(pycurl.POSTFIELDSIZE, len(request.body))
 
     def _read(self, size: int) -> bytes:
         """What libcurl sends next of the body; it is given once."""
@@ -195,7 +200,7 @@ class Wire:
         return self.width - self.under_way
 
     def begin(self, request: HttpRequest, token: object) -> None:
-        """Start one POST; `token` comes back with its outcome. Requests that share a `headers` object are cheapest."""
+        """Start one POST, or a GET; `token` comes back with its outcome. Requests that share a `headers` object are cheapest."""
         seat = self._idle.pop() if self._idle else _Seat(self._call_ms)
         seat.take(request, token)
         self._multi.add_handle(seat.handle)

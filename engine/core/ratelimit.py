@@ -12,13 +12,22 @@ from typing import Any
 
 from engine.core.redis import client
 
-# KEYS[1] arrival time; ARGV: microseconds per token, burst in microseconds, tokens wanted. Answers {granted, wait_ms}.
+# After a provider's brake a rate is halved, once for all calls that were under way then, and comes back evenly.
+RECOVERY_SECONDS = 30.0  # from nothing to the whole rate
+LEAST_SHARE = 1 / 32
+BETWEEN_CUTS = 1.0
+
+# KEYS: arrival time, pace; ARGV: microseconds per token, burst in microseconds, tokens wanted, microseconds in which a
+# pace recovers from nothing to the whole rate. Answers {granted, wait_ms}.
 LEASE = """
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local step = tonumber(ARGV[1])
 local burst = tonumber(ARGV[2])
 local want = tonumber(ARGV[3])
+local pace = redis.call('HMGET', KEYS[2], 'share', 'at', 'rest')
+if pace[3] and tonumber(pace[3]) > now then return {0, math.ceil((pace[3] - now) / 1000)} end
+if pace[1] then step = step / math.min(1, pace[1] + (now - pace[2]) / ARGV[4]) end
 local arrival = tonumber(redis.call('GET', KEYS[1]) or now)
 if arrival < now then arrival = now end
 local room = math.floor((now + burst - arrival) / step)
@@ -27,6 +36,33 @@ if room > want then room = want end
 local after = arrival + room * step
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now + burst) / 1000) + 1)
 return {room, 0}
+"""
+
+# KEYS[1] pace; ARGV: the same microseconds, the least share, microseconds between two cuts. Answers the share, in 1/1000.
+SLOW = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local pace = redis.call('HMGET', KEYS[1], 'share', 'at')
+local share = 1
+if pace[1] then
+  share = math.min(1, pace[1] + (now - pace[2]) / ARGV[1])
+  if now - pace[2] < tonumber(ARGV[3]) then return math.floor(share * 1000) end
+end
+share = math.max(share / 2, tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'share', tostring(share), 'at', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), math.ceil(ARGV[1] / 1000)))
+return math.floor(share * 1000)
+"""
+
+# KEYS[1] pace; ARGV: microseconds to rest, the share of the rate to begin with afterwards (1: as before),
+# the microseconds of a recovery.
+REST = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local ends = string.format('%.0f', now + ARGV[1])
+redis.call('HSET', KEYS[1], 'rest', ends)
+if tonumber(ARGV[2]) < 1 then redis.call('HSET', KEYS[1], 'share', ARGV[2], 'at', ends) end
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), math.ceil((ARGV[1] + ARGV[3]) / 1000)))
 """
 
 # KEYS arrival times; ARGV: microseconds per token, burst in microseconds. Answers the wait of each in ms: 0, it passed.
@@ -50,6 +86,14 @@ end
 return waits
 """
 
+# KEYS[1] arrival time; ARGV: microseconds until the next may pass, and what a burst adds to that.
+HOLD = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now + ARGV[1] + ARGV[2])
+redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000) + 1)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -66,11 +110,26 @@ class LocalBucket:
     rate: float
     tokens: float = 0.0
     at: float = field(default_factory=time.monotonic)
+    share: float = 1.0
+    cut_at: float = float("-inf")
+
+    def slow(self) -> None:
+        """Halve the rate; it comes back by itself."""
+        now = time.monotonic()
+        if now - self.cut_at >= BETWEEN_CUTS:
+            self.begin_with(max(self._share_at(now) / 2, least_share(self.rate)))
+
+    def begin_with(self, share: float) -> None:
+        """Go on with a share of the rate, which grows to the whole."""
+        self.share, self.cut_at, self.tokens = share, time.monotonic(), 0.0
+
+    def _share_at(self, now: float) -> float:
+        return min(1.0, self.share + (now - self.cut_at) / RECOVERY_SECONDS)
 
     def lease(self, wanted: int) -> Lease:
         """Up to `wanted` tokens now."""
         now = time.monotonic()
-        allowance = self.rate / 2
+        allowance = self.rate / 2 * self._share_at(now)
         self.tokens = min(self.tokens + (now - self.at) * allowance, max(allowance, 1.0))
         self.at = now
         granted = min(wanted, int(self.tokens))
@@ -95,8 +154,36 @@ def lease(key: str, *, rate: float, wanted: int, burst: float | None = None) -> 
     """
     step = 1_000_000 / rate
     burst_tokens = burst if burst is not None else max(rate / 2, 1.0)
-    granted, wait_ms = _script(LEASE)(keys=[f"rate:{key}"], args=[step, burst_tokens * step, wanted])
+    granted, wait_ms = _script(LEASE)(
+        keys=[f"rate:{key}", f"pace:{key}"],
+        args=[step, burst_tokens * step, wanted, RECOVERY_SECONDS * 1_000_000],
+    )
     return Lease(int(granted), int(wait_ms) / 1000)
+
+
+def slow(key: str, *, rate: float) -> float:
+    """Halve the rate of `key` for everybody; answers the share of it that is left. It comes back by itself.
+
+    Raises redis.RedisError when Redis is away.
+    """
+    share = _script(SLOW)(
+        keys=[f"pace:{key}"],
+        args=[RECOVERY_SECONDS * 1_000_000, least_share(rate), BETWEEN_CUTS * 1_000_000],
+    )
+    return int(share) / 1000
+
+
+def rest(key: str, seconds: float, *, then: float = 1.0) -> None:
+    """Grant nothing of `key` to anybody for so long, and afterwards begin with this share of its rate.
+
+    Raises redis.RedisError when Redis is away.
+    """
+    _script(REST)(keys=[f"pace:{key}"], args=[seconds * 1_000_000, then, RECOVERY_SECONDS * 1_000_000])
+
+
+def least_share(rate: float) -> float:
+    """The smallest share of a rate that is still used: never less than one a second, unless that is the rate."""
+    return min(1.0, max(LEAST_SHARE, 1 / rate))
 
 
 def pass_each(keys: Sequence[str], *, interval: float, burst: int) -> list[float]:
@@ -107,3 +194,11 @@ def pass_each(keys: Sequence[str], *, interval: float, burst: int) -> list[float
     step = interval * 1_000_000
     waits = _script(EACH)(keys=[f"rate:{key}" for key in keys], args=[step, burst * step])
     return [int(wait) / 1000 for wait in waits]
+
+
+def hold(key: str, seconds: float, *, interval: float, burst: int) -> None:
+    """Let nobody pass `key` for so long; interval and burst are those of `pass_each`.
+
+    Raises redis.RedisError when Redis is away.
+    """
+    _script(HOLD)(keys=[f"rate:{key}"], args=[seconds * 1_000_000, (burst - 1) * interval * 1_000_000])

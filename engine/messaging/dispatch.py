@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 from uuid import UUID
@@ -28,23 +27,26 @@ from engine.core.errors import (
 from engine.core.http import Failure, HttpResponse, Wire
 from engine.core.ids import TenantId
 from engine.core.log import logger
-from engine.core.metrics import SENDS
 from engine.core.system import system_session
 from engine.messaging import ledger
+from engine.messaging.breaker import is_failure
+from engine.messaging.consequences import consequence, count_sends
 from engine.messaging.counters import Steps
 from engine.messaging.ledger import Due, Lease
 from engine.messaging.lines import Line
-from engine.messaging.models import Lane, MessageState
+from engine.messaging.models import MessageState
+from engine.messaging.ranges import Call, Range, slept_on
 from engine.messaging.recovery import answer_of
 from engine.messaging.settlement import Verdict, settle
-from engine.messaging.stops import stop_channel, stop_gate
+from engine.messaging.stops import note_failing, stop_channel, stop_gate
 from engine.messaging.wirebook import WireBook
 
-WIDTH = 256  # calls under way at once in this process
-LINE_WIDTH = 128  # of which one channel has at most so many: 1,000 a second at 120 ms
+WIDTH = 256  # calls under way at once in this process; of one channel half of them: 1,000 a second at 120 ms
 FOR_REPLIES = 16  # of which bulk never takes the last
 GROUP = 512  # messages of a channel that are marked and not yet called
-RANGES = 12  # ranges held at once: as many channels share this process
+RANGES = 48  # ranges of bulk held at once: as many channels share this process
+REPLIES_AT_ONCE = 32  # and so many ranges that do not wait for those
+ROTATE_AFTER = 5.0  # seconds that a range is held while others wait for a place
 CLAIM_EVERY = 0.05
 TURN_EVERY = 0.2  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
 SETTLE_AT = 384  # outcomes that do not wait for the next turn: the wire book has room for some more
@@ -53,8 +55,6 @@ SETTLE_AT = 384  # outcomes that do not wait for the next turn: the wire book ha
 FROZEN_AFTER = 5.0
 COLLECT = 0.02  # how long to wait for the first of the calls to end
 IDLE = 0.005  # how long to wait for tokens when nothing is under way
-MAX_TRIES = 8
-LONGEST_WAIT = 1800.0
 
 log = logger(__name__)
 
@@ -64,64 +64,6 @@ class Flag(Protocol):
 
     def is_set(self) -> bool:
         """True once it should end."""
-
-
-@dataclass(slots=True)
-class Range:
-    """A leased range in this process: what waits, what is marked, how many calls are under way, what has ended."""
-
-    lease: Lease
-    work: Work
-    line: Line
-    waiting: deque[Due]
-    marked: deque["Call"] = field(default_factory=deque)
-    under_way: int = 0
-    verdicts: list[Verdict] = field(default_factory=list)
-    slots: list[int] = field(default_factory=list)
-    dropped: bool = False
-    # All its turns were heard to commit and did all they asked for: nothing of it is left unseen.
-    is_certain: bool = True
-    wait: float = 0.0  # seconds until what is left of it is due again
-    stop_for: Misconfigured | None = None
-    marked_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_bulk(self) -> bool:
-        """True for what replies overtake."""
-        return self.lease.lane > Lane.REPLY
-
-    @property
-    def is_spent(self) -> bool:
-        """True when nothing of it is left in this process."""
-        return (
-            not self.under_way
-            and not self.marked
-            and not self.verdicts
-            and self.stop_for is None
-            and (self.dropped or not self.waiting)
-        )
-
-    def drop(self) -> None:
-        """Mark no more of it; what is marked and was not called goes back to the queue."""
-        self.dropped = True
-        while self.marked:
-            self.withdraw(self.marked.popleft())
-
-    def withdraw(self, call: "Call") -> None:
-        """Back to the queue: it was never called."""
-        self.verdicts.append(Verdict(call.due.id, call.attempt, MessageState.QUEUED, called=False))
-
-
-# Not frozen: there is one for each message, and a frozen one takes several times as long to make.
-@dataclass(slots=True)
-class Call:
-    """A message that is marked: it may be called until `until` on this process's clock; `slot` is in the wire book."""
-
-    range: Range
-    due: Due
-    attempt: int
-    until: float
-    slot: int = -1
 
 
 class Dispatcher:
@@ -137,6 +79,7 @@ class Dispatcher:
         self._claimed_at = 0.0
         self._turns = 0
         self._next_turn: dict[UUID, float] = {}
+        self._failing: dict[UUID, tuple[Work, ProviderError]] = {}
 
     def run(self, seconds: float) -> int:
         """Send until nothing is due or the time is over, then let what is under way end; answers the calls made."""
@@ -145,6 +88,7 @@ class Dispatcher:
         while True:
             closing = self._stop.is_set() or time.monotonic() >= until
             try:
+                self._ask_again()
                 nothing_came = closing or self._claim() == 0
                 self._turn(closing)
                 self._act()
@@ -153,9 +97,15 @@ class Dispatcher:
                 log.warning("dispatch.database_away", under_way=self._wire.under_way)
                 time.sleep(0.3)
                 nothing_came = False
-            if not self._ranges and nothing_came:
+            if not self._ranges and nothing_came and not self._wire.under_way:
                 return self.calls - before
             self._collect()
+
+    def _ask_again(self) -> None:
+        """Ask the providers that have failed, once their rest is over, with a question that sends nothing."""
+        for line in self._lines.values():
+            if line.breaker.wants_to_ask and self._wire.room:
+                self._wire.begin(line.question(), line)
 
     def close(self) -> None:
         """Close the connections and the book."""
@@ -165,27 +115,38 @@ class Dispatcher:
     def _claim(self) -> int | None:
         """Lease more ranges when it is time; answers how many came, None when nobody was asked."""
         now = time.monotonic()
+        often = CLAIM_EVERY if self._ranges else 0.0
+        bulk = sum(held.is_bulk for held in self._ranges)
+        replies = len(self._ranges) - bulk
+        if now - self._claimed_at < often or replies >= REPLIES_AT_ONCE:
+            return None
+        self._claimed_at = now
+        if bulk >= RANGES:
+            self._rotate(now)
         waiting: Counter[UUID] = Counter()
         for held in self._ranges:
             if not held.dropped:
                 waiting[held.line.id] += len(held.waiting)
-        often = CLAIM_EVERY if self._ranges else 0.0
-        if now - self._claimed_at < often or len(self._ranges) >= RANGES:
-            return None
-        self._claimed_at = now
         busy = {line for line, amount in waiting.items() if amount > GROUP}
-        resting = {line.id for line in self._lines.values() if line.resting_until > now}
+        resting = {line.id for line in self._lines.values() if line.rests}
         with system_session() as session:
             leases = ledger.claim(
                 session,
                 holder=self._book.name,
-                wanted=RANGES - len(self._ranges),
+                wanted=max(RANGES - bulk, 0),
+                replies=REPLIES_AT_ONCE - replies,
                 busy=[*busy],
                 resting=[*resting],
             )
         for lease in leases:
             self._open(lease)
-        return len(leases)
+        return None if bulk >= RANGES else len(leases)  # for bulk there was no place to ask for
+
+    def _rotate(self, now: float) -> None:
+        """Every place is taken: whoever has had its turn makes room, so that many slow channels keep no other out."""
+        for held in self._ranges:
+            if held.is_bulk and held.waiting and now - held.held_since > ROTATE_AFTER:
+                held.drop()
 
     def _open(self, lease: Lease) -> None:
         work = Work(TenantId(lease.tenant_id), OF_BATCHES)
@@ -211,11 +172,15 @@ class Dispatcher:
             if held.stop_for is not None:
                 self._close_gate(held, held.stop_for)
                 held.stop_for = None
+        while self._failing:
+            channel_id, (work, error) = next(iter(self._failing.items()))
+            note_failing(work, channel_id, error)
+            del self._failing[channel_id]
         rests = not self._wire.under_way
         crowded = sum(len(held.verdicts) for held in self._ranges) >= SETTLE_AT
         turns: dict[UUID, list[tuple[Range, int]]] = {}
         for held in self._in_turn():
-            if closing or _slept_on(held, now):
+            if closing or slept_on(held, now):
                 held.drop()
             # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
             if (
@@ -302,7 +267,7 @@ class Dispatcher:
 
     def _written(self, held: Range) -> None:
         """The outcomes of a range stand in the database: they need stand nowhere else."""
-        _count_sends(held.line.kind, held.verdicts)
+        count_sends(held.line.kind, held.verdicts)
         for slot in held.slots:
             self._book.forget(slot)
         held.verdicts.clear()
@@ -322,13 +287,23 @@ class Dispatcher:
         return in_time
 
     def _act(self) -> None:
-        """Call what is marked, as far as there is room: replies first, each channel within its part of the wire."""
-        lines = {held.line.id for held in self._ranges if held.marked or held.under_way}
-        part = min(LINE_WIDTH, max(self._wire.width // max(len(lines), 1), 1))
+        """Call what is marked, as far as there is room: replies first.
+
+        A channel may take as much of the wire as is left free, a company twice that. So one that hangs has half at
+        most, many that hang leave a part to whoever comes next, and nothing is set aside for those with nothing to send.
+        """
+        companies = Counter({held.lease.tenant_id: 0 for held in self._ranges})
+        for held in self._ranges:
+            companies[held.lease.tenant_id] += held.under_way
         for held in self._in_turn():
+            company = held.lease.tenant_id
             spare = FOR_REPLIES if held.is_bulk and self._wire.width > FOR_REPLIES else 0
-            while held.marked and self._book.room and self._wire.room > spare and held.line.under_way < part:
+            while held.marked and self._book.room and (free := self._wire.room) > spare:
+                if held.is_bulk and (held.line.under_way >= free or companies[company] >= 2 * free):
+                    break
+                before = held.under_way
                 self._call(held.marked.popleft())
+                companies[company] += held.under_way - before
 
     def _call(self, call: Call) -> None:
         held = call.range
@@ -358,6 +333,9 @@ class Dispatcher:
             time.sleep(IDLE)
             return
         for token, outcome in self._wire.collect(COLLECT):
+            if isinstance(token, Line):
+                self._answered(token, outcome)
+                continue
             call: Call = token
             held = call.range
             held.under_way -= 1
@@ -368,23 +346,36 @@ class Dispatcher:
             held.slots.append(call.slot)
 
     def _read(self, call: Call, outcome: HttpResponse | Failure) -> Verdict:
-        if isinstance(outcome, Failure):
-            error: ProviderError = (
-                NotTaken(detail=outcome.detail) if outcome.never_left else Ambiguous(detail=outcome.detail)
-            )
-            return self._judge(call, error)
+        line = call.range.line
         try:
-            receipt = call.range.line.adapter.read(outcome)
+            receipt = line.adapter.read(_answer(outcome))
         except ProviderError as error:
+            if line.note(error):
+                log.warning("line.rests", channel_id=str(line.id), code=error.code, detail=error.detail)
+                self._failing[line.id] = (call.range.work, error)
+                for held in self._ranges:
+                    if held.line is line:
+                        held.drop()
             return self._judge(call, error)
+        line.note(None)
         return Verdict(call.due.id, call.attempt, MessageState.ACCEPTED, receipt.provider_id)
+
+    def _answered(self, line: Line, outcome: HttpResponse | Failure) -> None:
+        """A provider that had failed was asked, and this came back."""
+        error: ProviderError | None = None
+        try:
+            line.checker.read_account(_answer(outcome))
+        except ProviderError as problem:
+            error = problem
+        line.answered(well=not is_failure(error))
+        log.info("line.asked", channel_id=str(line.id), answer=error.code if error else "well")
 
     def _judge(self, call: Call, error: ProviderError) -> Verdict:
         """What an error means for the message, and for its channel or campaign."""
         held = call.range
-        state, retry_in = _consequence(error, call.due.tries + 1, call.attempt)
+        state, retry_in = consequence(error, call.due.tries + 1, call.attempt)
         if isinstance(error, Throttled):
-            self._slow_down(held, error)
+            self._slow_down(held, call.due, error, retry_in)
         if isinstance(error, Misconfigured):
             if error.scope == "template" and held.lease.gate_id is None:
                 state = MessageState.FAILED
@@ -402,14 +393,16 @@ class Dispatcher:
             uses_a_try=isinstance(error, NotTaken) and not isinstance(error, Throttled),
         )
 
-    def _slow_down(self, held: Range, error: Throttled) -> None:
-        """What a provider's brake is about waits: one message, the rest of a template's campaign, or the channel."""
+    def _slow_down(self, held: Range, due: Due, error: Throttled, wait: float) -> None:
+        """What a provider's brake is about waits: one person, the rest of a template's campaign, or the channel."""
         if error.scope == "template":
             held.wait = max(held.wait, error.retry_after or 1.0)
             held.waiting.clear()
             held.drop()
-        elif error.scope != "message":
-            held.line.rest(error.retry_after or 1.0)
+        elif error.scope == "message":
+            held.line.too_soon_after_all(due.address, wait)
+        else:
+            held.line.slow_down(error)
 
     def _close_gate(self, held: Range, error: Misconfigured) -> None:
         if error.scope == "template" and held.lease.gate_id is not None:
@@ -427,29 +420,10 @@ class Dispatcher:
         self._ranges.remove(held)
 
 
-def _consequence(error: ProviderError, tries: int, attempt: int) -> tuple[MessageState, float]:
-    """The state that an error leads to, and the seconds until the next try; this try and this mark are counted."""
-    if isinstance(error, Ambiguous):
-        return MessageState.UNKNOWN, 0.0
-    if isinstance(error, Refused):
-        return MessageState.FAILED, 0.0
-    if isinstance(error, Misconfigured):
-        return MessageState.QUEUED, 0.0
-    if isinstance(error, Throttled):
-        # The provider's brake is no failure of the message, so it does not use its tries up.
-        wait = error.retry_after or (4.0 ** min(attempt, 5) if error.scope == "message" else 1.0)
-        return MessageState.QUEUED, wait
-    if isinstance(error, NotTaken) and tries < MAX_TRIES:
-        return MessageState.QUEUED, error.retry_after or min(4.0 ** (tries - 1), LONGEST_WAIT)
-    return MessageState.FAILED, 0.0
-
-
-def _slept_on(held: Range, now: float) -> bool:
-    """True when a range has waited so long for tokens that its lease might end: another turn will take it again."""
-    return now - held.marked_at > ledger.LEASE_SECONDS / 3
-
-
-def _count_sends(kind: str, verdicts: Sequence[Verdict]) -> None:
-    """Count outcomes in the metrics, a batch at a time."""
-    for state, n in Counter(verdict.state for verdict in verdicts).items():
-        SENDS.labels(channel_kind=kind, verdict=state).inc(n)
+def _answer(outcome: HttpResponse | Failure) -> HttpResponse:
+    """What came back, or what it means that nothing did."""
+    if isinstance(outcome, HttpResponse):
+        return outcome
+    if outcome.never_left:
+        raise NotTaken(detail=outcome.detail)
+    raise Ambiguous(detail=outcome.detail)

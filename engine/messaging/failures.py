@@ -80,6 +80,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "misconfigured": Explanation(N_("The connection to the provider needs attention."), ASK_WHATSAPP),
     # For a while
+    "provider_failing": Explanation(
+        N_("WhatsApp fails or does not answer, so this connection rests."),
+        N_("Nothing to do: we ask WhatsApp again and again, and go on by ourselves."),
+    ),
     "provider_unreachable": Explanation(N_("WhatsApp could not be reached."), WAIT),
     "provider_fault": Explanation(N_("WhatsApp had a fault of its own."), WAIT),
     "not_taken": Explanation(N_("WhatsApp could not be reached."), WAIT),

@@ -129,28 +129,48 @@ def queue_bulk(
     steps.write(session)
 
 
-# A channel at a time, so that one with much work does not hide the others; replies before bulk within each.
-_CLAIM = """
-with found as (
-  select d.tenant_id, d.id, c.gate_id as channel_gate_id, c.rate_per_second
-  from channels c
-  join gates cg on cg.tenant_id = c.tenant_id and cg.id = c.gate_id and cg.is_open
-  cross join lateral (
-    select d.tenant_id, d.id, d.lane, d.due_at from due_sends d
-    left join gates g on g.tenant_id = d.tenant_id and g.id = d.gate_id
+# Companies take turns, and within a company its channels: whoever holds the fewest ranges is next, replies before all.
+# Who has work is found by leaping through the index from channel to channel, so that idle channels cost nothing; and
+# only what is taken is locked.
+_WAITING = """
+    from due_sends d left join gates g on g.tenant_id = d.tenant_id and g.id = d.gate_id
     where d.tenant_id = c.tenant_id and d.channel_id = c.id and d.due_at <= now() and d.lease_until is null
-      and (d.gate_id is null or g.is_open)
-      and (d.lane = 0 or not c.id = any(%(busy)s))
-    order by d.lane, d.due_at, d.id limit %(per_channel)s for update of d skip locked
-  ) d
-  where c.deleted_at is null and not c.id = any(%(resting)s)
-  order by d.lane, d.due_at limit %(wanted)s
+      and (d.gate_id is null or g.is_open) and (d.lane = 0 or not c.id = any(%(busy)s))
+    order by d.lane, d.due_at, d.id
+"""
+_CLAIM = f"""
+with recursive working(tenant_id, channel_id) as (
+  (select tenant_id, channel_id from due_sends order by 1, 2 limit 1)
+  union all
+  select d.tenant_id, d.channel_id from working w cross join lateral (
+    select d.tenant_id, d.channel_id from due_sends d
+    where (d.tenant_id, d.channel_id) > (w.tenant_id, w.channel_id) order by 1, 2 limit 1) d
+), held as (
+  select tenant_id, channel_id, count(*) as n from due_sends where holder is not null group by 1, 2
+), ready as (
+  select c.tenant_id, c.id, c.gate_id, c.rate_per_second, d.lane = 0 as is_reply, d.due_at, coalesce(h.n, 0) as held
+  from working w
+  join channels c on c.tenant_id = w.tenant_id and c.id = w.channel_id and c.deleted_at is null
+  join gates cg on cg.tenant_id = c.tenant_id and cg.id = c.gate_id and cg.is_open
+  left join held h on h.tenant_id = c.tenant_id and h.channel_id = c.id
+  cross join lateral (select d.lane, d.due_at {_WAITING} limit 1) d
+  where not c.id = any(%(resting)s)
+), turns as (
+  select r.*, row_number() over (partition by tenant_id, is_reply order by held, due_at)
+              + coalesce((select sum(h.n) from held h where h.tenant_id = r.tenant_id), 0) as turn
+  from ready r
+), places as (
+  select t.*, row_number() over (partition by is_reply order by turn, due_at) as place from turns t
+), found as (
+  select d.tenant_id, d.id, c.gate_id as channel_gate_id, c.rate_per_second
+  from places c cross join lateral (select d.tenant_id, d.id {_WAITING} limit 1 for update of d skip locked) d
+  where c.place <= case when c.is_reply then %(replies)s else %(wanted)s end
 )
 update due_sends d set epoch = d.epoch + 1, lease_until = now() + make_interval(secs => %(lease)s), holder = %(holder)s
 from found where d.tenant_id = found.tenant_id and d.id = found.id
 returning d.tenant_id, d.id, d.channel_id, d.gate_id, found.channel_gate_id, found.rate_per_second, d.lane,
           d.first_id, d.last_id, d.epoch
-"""
+"""  # noqa: S608 - our own words
 
 
 def claim(
@@ -158,20 +178,20 @@ def claim(
     *,
     holder: str,
     wanted: int,
-    per_channel: int = 1,
+    replies: int = 0,
     busy: Sequence[UUID] = (),
     resting: Sequence[UUID] = (),
 ) -> list[Lease]:
-    """Up to `wanted` ranges of due work, leased to `holder`; takes a system session.
+    """Ranges of due work leased to `holder`, one a channel: up to `wanted` of bulk and `replies` of what overtakes it.
 
-    Channels that are busy give replies only, those that rest give nothing.
+    Takes a system session. Channels that are busy give replies only, those that rest give nothing.
     """
     rows = run(
         session,
         _CLAIM,
         holder=holder,
         wanted=wanted,
-        per_channel=per_channel,
+        replies=replies,
         busy=list(busy),
         resting=list(resting),
         lease=LEASE_SECONDS,

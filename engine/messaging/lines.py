@@ -4,7 +4,8 @@ Held in the process for some seconds, so that a message costs no query for its c
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -14,20 +15,42 @@ from sqlalchemy.orm import Session
 
 from engine.core import ratelimit
 from engine.core.db import run
+from engine.core.errors import ProviderError, Throttled
 from engine.core.http import HttpRequest
+from engine.core.log import logger
 from engine.core.ratelimit import LocalBucket
-from engine.messaging.channels.base import ChannelAdapter, Credentials, OutboundMessage
-from engine.messaging.channels.registry import adapter_for
+from engine.messaging.breaker import Breaker
+from engine.messaging.channels.base import (
+    Capabilities,
+    ChannelAdapter,
+    ChecksAccount,
+    Credentials,
+    OutboundMessage,
+)
+from engine.messaging.channels.registry import adapter_for, checker_for
 from engine.messaging.connections import credentials_of
 from engine.messaging.ledger import Due
 from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
+from engine.messaging.stops import FAILING, note_well
 
 KEPT_SECONDS = 15.0
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
+ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
 TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
 
+log = logger(__name__)
+
 type Renderer = Callable[[Mapping[str, str]], Mapping[str, Any]]
+
+
+@contextmanager
+def _if_redis_is_there() -> Iterator[None]:
+    """What all processes should know, told if Redis is there; without it each finds out by itself."""
+    try:
+        yield
+    except redis.RedisError as error:
+        log.debug("line.redis_away", error=type(error).__name__)
 
 
 class Line:
@@ -35,12 +58,14 @@ class Line:
 
     kind: ChannelKind
     adapter: ChannelAdapter
+    checker: ChecksAccount
     rate: float
     _credentials: Credentials
     _bucket: LocalBucket
 
     def __init__(self, channel_id: UUID) -> None:
         self.id = channel_id
+        self.breaker = Breaker()
         self.resting_until = 0.0
         self.under_way = 0
         self._read_at = self._noted_at = float("-inf")
@@ -58,15 +83,66 @@ class Line:
         channel = session.scalars(select(Channel).where(Channel.id == self.id)).one()
         self._credentials = credentials_of(session, channel)
         self.kind = ChannelKind(channel.kind)
-        self.adapter = adapter_for(self.kind)
+        self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
         if self._read_at < 0 or self.rate != channel.rate_per_second:
             self.rate = float(channel.rate_per_second)
             self._bucket = LocalBucket(self.rate)
         self._read_at = time.monotonic()
 
+    @property
+    def rests(self) -> bool:
+        """True while nothing of this channel may be marked."""
+        return self.breaker.stands_still or time.monotonic() < self.resting_until
+
+    def slow_down(self, error: Throttled) -> None:
+        """The provider's brake: nothing for as long as it says, or else half as fast, in every process."""
+        self._tokens = min(self._tokens, 0)
+        if error.retry_after is not None:
+            self.rest(error.retry_after)
+            return
+        self._bucket.slow()
+        with _if_redis_is_there():
+            share = ratelimit.slow(self._key, rate=self.rate)
+            log.info("line.slower", channel_id=str(self.id), share=share)
+
     def rest(self, seconds: float) -> None:
-        """Send nothing for a while: the provider asked for it."""
+        """Send nothing for a while, in every process."""
+        self._tokens = min(self._tokens, 0)
         self.resting_until = max(self.resting_until, time.monotonic() + seconds)
+        with _if_redis_is_there():
+            ratelimit.rest(self._key, seconds)
+
+    def note(self, error: ProviderError | None) -> bool:
+        """Count how a call ended (None: it was taken); True when the channel rests from now on because of it."""
+        was_closed = self.breaker.is_closed
+        if self.breaker.note(error):
+            self._leave_alone()
+            return True
+        if not was_closed and self.breaker.is_closed:
+            self._noted_at = float("-inf")  # so that it is said at once
+        return False
+
+    def question(self) -> HttpRequest:
+        """What to ask a provider that has failed, to see whether it answers again: it sends nothing."""
+        self.breaker.ask()
+        return self.checker.ask_account(self._credentials)
+
+    def answered(self, *, well: bool) -> None:
+        """The question has an answer: either a few messages are tried, slowly at first, or the channel rests on."""
+        self.breaker.answered(well=well)
+        if self.breaker.stands_still:
+            self._leave_alone()
+            return
+        slowly = ratelimit.least_share(self.rate)
+        self._bucket.begin_with(slowly)
+        with _if_redis_is_there():
+            ratelimit.rest(self._key, 0.0, then=slowly)
+
+    def _leave_alone(self) -> None:
+        """Nothing of this channel in any process, until this one has asked the provider again."""
+        self._tokens = min(self._tokens, 0)
+        with _if_redis_is_there():
+            ratelimit.rest(self._key, self.breaker.until - time.monotonic() + ANSWERS_WITHIN)
 
     def tokens(self, wanted: int, *, at_once: bool = False) -> int:
         """How many messages may leave now, at most `wanted`; they are given back by `unused`.
@@ -74,22 +150,27 @@ class Line:
         What is wanted at once (a reply) borrows from the next second's tokens: those that come later wait for it.
         """
         now = time.monotonic()
-        if wanted <= 0 or now < self.resting_until:
+        if wanted <= 0 or self.rests:
             return 0
         if self._tokens < wanted and now >= self._ask_again_at:
             self._lease(wanted - self._tokens, now)
         borrowed = max(int(self.rate), 1) if at_once else 0
-        granted = max(min(wanted, self._tokens + borrowed), 0)
+        granted = self.breaker.allows(max(min(wanted, self._tokens + borrowed), 0))
         self._tokens -= granted
         return granted
 
     def unused(self, tokens: int) -> None:
         """Give back tokens that no message took."""
         self._tokens += tokens
+        self.breaker.unused(tokens)
+
+    @property
+    def _key(self) -> str:
+        return f"channel:{self.id}"
 
     def _lease(self, wanted: int, now: float) -> None:
         try:
-            lease = ratelimit.lease(f"channel:{self.id}", rate=self.rate, wanted=wanted)
+            lease = ratelimit.lease(self._key, rate=self.rate, wanted=wanted)
         except redis.RedisError:
             lease = self._bucket.lease(wanted)
         self._tokens += lease.granted
@@ -113,11 +194,21 @@ class Line:
             waits = ratelimit.pass_each(
                 [f"pair:{self.id}:{row.address}" for row in again],
                 interval=limits.pair_interval,
-                burst=max(limits.pair_burst - 1, 1),  # the first passed unasked
+                burst=_burst(limits),
             )
         except redis.RedisError:
             return {}
         return {row.id: wait for row, wait in zip(again, waits, strict=True) if wait}
+
+    def too_soon_after_all(self, address: str, seconds: float) -> None:
+        """The provider would not take a message to this person yet: all that goes to them waits, not this one alone."""
+        limits = self.adapter.capabilities
+        if not limits.pair_interval:
+            return
+        with _if_redis_is_there():
+            ratelimit.hold(
+                f"pair:{self.id}:{address}", seconds, interval=limits.pair_interval, burst=_burst(limits)
+            )
 
     def _written_again(self, rows: Sequence[Due], interval: float) -> list[Due]:
         """Those to a person whom this process wrote to within the interval; remembers whom it writes to now."""
@@ -137,7 +228,13 @@ class Line:
         moment = time.monotonic()
         if moment - self._noted_at > NOTED_EVERY:
             self._noted_at = moment
-            run(session, "update channels set last_sent_at = now() where id = %(id)s", id=self.id)
+            [channel] = run(
+                session,
+                "update channels set last_sent_at = now() where id = %(id)s returning status_code",
+                id=self.id,
+            )
+            if channel.status_code == FAILING and self.breaker.is_closed:
+                note_well(session, self.id)
 
     def learn(self, session: Session, snapshot_ids: set[str]) -> None:
         """Make ready the templates that these messages use."""
@@ -156,3 +253,8 @@ class Line:
             content = row.payload or {}
         message = OutboundMessage(row.id, row.address, row.kind, content, row.quoted_provider_id)
         return self.adapter.ask(message, self._credentials)
+
+
+def _burst(limits: Capabilities) -> int:
+    """How many to one person may pass at once of those that are asked about: the first passed unasked."""
+    return max(limits.pair_burst - 1, 1)

@@ -336,6 +336,7 @@ class DueSend(TenantTable, Base):
         Index("ix_due_sends_due_at", "due_at"),
         Index("ix_due_sends_channel", "tenant_id", "channel_id", "lane", "due_at", "id"),
         Index("ix_due_sends_gate", "tenant_id", "gate_id"),
+        Index("ix_due_sends_held", "tenant_id", "channel_id", postgresql_where=text("holder is not null")),
     )
 
     channel_id: Mapped[UUID]

@@ -16,9 +16,10 @@ from engine.core.log import logger
 from engine.messaging.channel_health import attention
 from engine.messaging.connections import find_channel, locked_channel, revise
 from engine.messaging.ledger import set_gate
-from engine.messaging.models import Gate
+from engine.messaging.models import ChannelStatus, Gate
 
 STALE_AFTER = timedelta(minutes=15)
+FAILING = "provider_failing"
 
 log = logger(__name__)
 
@@ -32,6 +33,27 @@ def stop_channel(work: Work, channel_id: UUID, error: ProviderError) -> None:
             log.info("channel.gone", channel_id=str(channel_id), code=error.code)
             return
         attention(session, channel, error.code, error.detail, stops=True)
+        revise(session, channel)
+
+
+def note_failing(work: Work, channel_id: UUID, error: ProviderError) -> None:
+    """Say with a channel that its provider fails; it stays connected, and goes on by itself."""
+    with work.session() as session:
+        if find_channel(session, channel_id) is None:
+            return
+        channel = locked_channel(session, channel_id)
+        if channel.status == ChannelStatus.CONNECTED and channel.status_code is None:
+            channel.status_code, channel.status_detail = FAILING, error.detail[:500] or None
+            revise(session, channel)
+
+
+def note_well(session: Session, channel_id: UUID) -> None:
+    """The provider takes messages again."""
+    if find_channel(session, channel_id) is None:
+        return
+    channel = locked_channel(session, channel_id)
+    if channel.status_code == FAILING:
+        channel.status_code = channel.status_detail = None
         revise(session, channel)
 
 

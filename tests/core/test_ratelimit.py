@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.core import ratelimit
 from engine.core import redis as core_redis
 from engine.core.bootstrap import DatabaseUrls
-from engine.core.ratelimit import LocalBucket, lease, pass_each
+from engine.core.ratelimit import RECOVERY_SECONDS, LocalBucket, hold, lease, pass_each, rest, slow
 from engine.core.settings import settings
 
 
@@ -127,3 +127,51 @@ def test_of_many_keys_each_passes_by_itself_and_waits_by_itself(database: Databa
 
     assert waits[:3] == [0.0, 0.0, 0.0]
     assert waits[3] == pytest.approx(6.0, abs=0.5)
+
+
+def test_a_key_that_was_braked_goes_half_as_fast_for_everybody(database: DatabaseUrls) -> None:
+    share = slow("braked", rate=400.0)
+    granted, seconds = ask_from_many("braked", rate=400.0, wanted=5, burst=10, seconds=0.5)
+
+    assert share == 0.5
+    assert granted <= 10 + 400 * (0.5 + seconds / RECOVERY_SECONDS) * seconds + 1
+
+
+def test_brakes_of_one_moment_are_one_brake(database: DatabaseUrls) -> None:
+    shares = {slow("braked at once", rate=400.0) for _ in range(50)}
+
+    assert shares <= {0.5, 0.501, 0.502, 0.503, 0.504, 0.505}, "fifty calls that were under way halve once"
+
+
+def test_a_brake_leaves_one_a_second(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratelimit, "BETWEEN_CUTS", 0.0)
+    shares = [slow("braked often", rate=10.0) for _ in range(10)]
+
+    assert shares[-1] == pytest.approx(0.1, abs=0.002)
+
+
+def test_a_key_that_rests_grants_nothing_until_it_is_woken(database: DatabaseUrls) -> None:
+    rest("resting", 30.0)
+    asleep = lease("resting", rate=100.0, wanted=5)
+    rest("resting", 0.0, then=0.25)
+    awake = lease("resting", rate=100.0, wanted=1000, burst=20)
+
+    assert (asleep.granted, asleep.wait) == (0, pytest.approx(30.0, abs=1.0))
+    assert 1 <= awake.granted <= 6, "and it begins with a quarter"
+
+
+def test_a_pair_that_is_held_passes_nobody_until_then(database: DatabaseUrls) -> None:
+    hold("pair of two", 2.0, interval=6.0, burst=44)
+    [held] = pass_each(["pair of two"], interval=6.0, burst=44)
+
+    assert held == pytest.approx(2.0, abs=0.5)
+
+
+def test_without_redis_a_brake_halves_the_local_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 50.0
+    monkeypatch.setattr(ratelimit.time, "monotonic", lambda: moment)
+    bucket = LocalBucket(rate=80.0, at=moment)
+    bucket.slow()
+    moment += 0.5
+
+    assert bucket.lease(100).granted == pytest.approx(80 / 2 * 0.5 * 0.5, abs=1)

@@ -1,114 +1,31 @@
 """The dispatcher against a provider on a socket: what each answer leads to, and what a crash leaves."""
 
 import time
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import run, tenant_session
 from engine.core.errors import DatabaseAway
 from engine.core.ids import uuid7
-from engine.core.settings import settings
 from engine.core.system import system_session
 from engine.messaging import dispatch, ledger, recovery, settlement
 from engine.messaging.channels.whatsapp_cloud import WhatsAppCloud
-from engine.messaging.counters import MessageTally, Steps
+from engine.messaging.counters import Steps
 from engine.messaging.dispatch import Dispatcher
 from engine.messaging.ledger import Lease
 from engine.messaging.lines import Line
-from engine.messaging.models import Channel, DueSend, Gate, Lane, Message, MessageState, Origin
+from engine.messaging.models import Channel, Lane, MessageState, Origin
 from engine.messaging.settlement import Verdict
 from engine.messaging.wirebook import WireBook
-from tests.provider import Answer, Provider, accepted, graph_error, running_provider
-from tests.workshop import Shop, add_people, add_snapshot, messages_of, open_shop
+from tests.messaging.sending import due, provider, queue_blast, send, shop, states, tally
+from tests.provider import Answer, Provider, accepted, graph_error
+from tests.workshop import Shop, add_snapshot, messages_of
 
-
-@pytest.fixture
-def provider(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
-    with running_provider() as running:
-        monkeypatch.setenv("MASTERIA_GRAPH_URL", running.url)
-        settings.cache_clear()
-        yield running
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-@pytest.fixture
-def shop(provider: Provider) -> Shop:
-    return open_shop()
-
-
-def queue_blast(shop: Shop, amount: int, *, category: str = "UTILITY", consent: str = "granted") -> UUID:
-    """A gate with `amount` queued template messages behind it, in one range."""
-    people = add_people(shop, amount, consent=consent)
-    snapshot_id = add_snapshot(shop, category=category)
-    with shop.work.session() as session:
-        gate = Gate(id=uuid7())
-        session.add(gate)
-        session.flush()
-        ids = []
-        for number, contact_id in enumerate(people):
-            ids.append(uuid7())
-            session.add(
-                Message(
-                    id=ids[-1],
-                    direction="out",
-                    kind="template",
-                    channel_id=shop.channel_id,
-                    contact_id=contact_id,
-                    gate_id=gate.id,
-                    origin=Origin.CAMPAIGN,
-                    snapshot_id=snapshot_id,
-                    address=f"+55119{number:08d}",
-                    params={"body.1": f"Pessoa {number}"},
-                    state=MessageState.QUEUED,
-                )
-            )
-        ledger.add_due(
-            session,
-            channel_id=shop.channel_id,
-            gate_id=gate.id,
-            lane=Lane.BULK,
-            spans=[(ids[0], ids[-1], amount)],
-        )
-        steps = Steps()
-        steps.tallies[gate.id, MessageState.QUEUED] = amount
-        session.flush()
-        steps.write(session)
-        return gate.id
-
-
-def send(seconds: float = 5.0, *, width: int = 16) -> int:
-    dispatcher = Dispatcher(width=width)
-    try:
-        return dispatcher.run(seconds)
-    finally:
-        dispatcher.close()
-
-
-def states(shop: Shop) -> Counter[str]:
-    return Counter(message.state for message in messages_of(shop))
-
-
-def due(shop: Shop) -> list[Any]:
-    with shop.work.session() as session:
-        return list(session.query(DueSend).all())
-
-
-def tally(shop: Shop, gate_id: UUID) -> dict[MessageState, int]:
-    with shop.work.session() as session:
-        rows = session.execute(
-            select(MessageTally.state, MessageTally.n).where(
-                MessageTally.gate_id == gate_id, MessageTally.n != 0
-            )
-        )
-        return {MessageState(state): n for state, n in rows}
+__all__ = ["provider", "shop"]
 
 
 def assert_each_was_called_once(provider: Provider, shop: Shop, gate_id: UUID, amount: int) -> None:
