@@ -53,7 +53,10 @@ class CampaignBasics:
             (one.display_name or one.name for one in channels if one.id == draft.channel_id), ""
         )
         self._senders = [
-            {"value": one.id, "label": one.name, "hint": one.phone_number or ""} for one in channels
+            {"value": one.id, "label": one.name, "hint": one.phone_number or ""}
+            for one in channels
+            if not draft.has_begun
+            or one.id == draft.channel_id  # it leaves from the number that it began with
         ]
         self.form.fields = self._fields()
         if not channels:

@@ -10,11 +10,15 @@ from engine.client.answers import Campaign, Template
 type Body = dict[str, Any]
 
 STEPS = ("message", "audience", "variables", "review")
+BEGUN = ("running", "pausing", "paused")
 
 
 @dataclass(slots=True)
 class CampaignDraft:
-    """The choices of the editor; `id` is empty until it was saved."""
+    """The choices of the editor; `id` is empty until it was saved.
+
+    Once a campaign has begun only its words can change, for the `waiting` who have not got them yet.
+    """
 
     id: str = ""
     name: str = ""
@@ -24,6 +28,8 @@ class CampaignDraft:
     variables: dict[str, Any] = field(default_factory=dict)
     scheduled_at: str | None = None
     is_scheduled: bool = False
+    has_begun: bool = False
+    waiting: int = 0
 
     @classmethod
     def of(cls, campaign: Campaign, template: Template | None) -> "CampaignDraft":
@@ -37,6 +43,8 @@ class CampaignDraft:
             variables=dict(campaign.variables),
             scheduled_at=campaign.scheduled_at.isoformat() if campaign.scheduled_at else None,
             is_scheduled=campaign.status == "scheduled",
+            has_begun=campaign.status in BEGUN,
+            waiting=campaign.counts.queued,
         )
 
     @property
@@ -86,10 +94,12 @@ class CampaignDraft:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The steps of this draft: one without gaps has none to fill."""
-        if self.template is not None and not self.template.variables:
-            return tuple(step for step in STEPS if step != "variables")
-        return STEPS
+        """The steps of this draft: one without gaps has none to fill, one that has begun has its audience."""
+        no_gaps = self.template is not None and not self.template.variables
+        left_out = {"variables"} if no_gaps else set()
+        if self.has_begun:
+            left_out.add("audience")
+        return tuple(step for step in STEPS if step not in left_out)
 
     def after(self, step: str) -> str:
         """The next step."""
@@ -114,4 +124,7 @@ class CampaignDraft:
     @property
     def body(self) -> Body:
         """What is saved."""
+        if self.has_begun:
+            words = {name: self.question[name] for name in ("template_id", "variables")}
+            return {"name": self.name.strip(), **words}
         return {"name": self.name.strip(), **self.question, "scheduled_at": self.scheduled_at}

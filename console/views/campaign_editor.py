@@ -9,7 +9,7 @@ from console.components import AudiencePicker, Message, MessagePreview, Page, Sl
 from console.i18n import N_
 from console.views.base import View, plain, plain_all
 from console.views.campaign_basics import CampaignBasics
-from console.views.campaign_draft import Body, CampaignDraft
+from console.views.campaign_draft import BEGUN, Body, CampaignDraft
 from console.views.campaign_review import CampaignReview, file_of
 from console.views.test_send import TestSend
 from engine.client.answers import AudienceCount
@@ -27,8 +27,8 @@ SLOTS = {
     "variables": ("variables", "preview"),
     "review": ("summary", "timing", "preview"),
 }
-# A campaign in another state has begun.
-CHANGEABLE = ("draft", "scheduled")
+# A campaign in another state has ended.
+CHANGEABLE = ("draft", "scheduled", *BEGUN)
 ALL_SLOTS = ("basics", "audience", "variables", "summary", "timing", "preview")
 
 
@@ -94,7 +94,7 @@ class CampaignEditor(View):
         if wanted != self._wanted:  # another one may have been opened while we waited
             return
         if draft is None:
-            self.tab.shell.toast(self.words(N_("This campaign has begun, so it can't be changed.")))
+            self.tab.shell.toast(self.words(N_("This campaign has ended, so it can't be changed.")))
             self.lead(f"/campaigns/{wanted}")
             return
         self.draft = draft
@@ -136,7 +136,7 @@ class CampaignEditor(View):
         await self.enter(**({"campaign_id": self._wanted} if self._wanted else {}))
 
     async def _load(self, campaign_id: str) -> CampaignDraft | None:
-        """The draft of a campaign; None of one that has begun."""
+        """The draft of a campaign; None of one that has ended."""
         campaign = await self.tab.api.campaigns.get(campaign_id)
         if campaign.status not in CHANGEABLE:
             return None
@@ -226,7 +226,8 @@ class CampaignEditor(View):
             self.mapper.draw(gaps, values=self.draft.variables, fields=fields)
             await self._show_preview()
         if self._step == "review":
-            self._count = await self.tab.api.campaigns.audience(self.draft.question)
+            if not self.draft.has_begun:
+                self._count = await self.tab.api.campaigns.audience(self.draft.question)
             self.review.draw(self.draft, self._count, await file_of(self.tab, self.draft))
             await self._show_preview()
         self._draw_steps()
@@ -241,6 +242,8 @@ class CampaignEditor(View):
         ]  # fmt: skip
         self.stepper.param.update(steps=drawn, current=self._step)
         shown = {"steps", "test", *SLOTS[self._step], *(("notice",) if self.basics.notice.title else ())}
+        if self.draft.has_begun:
+            shown.discard("timing")
         self.page.hidden = [key for key in (*ALL_SLOTS, "notice") if key not in shown]
         self.page.actions = self._actions()
 
@@ -252,7 +255,7 @@ class CampaignEditor(View):
             buttons += self.review.buttons(self.draft, self._count)
         else:
             ready = self.draft.is_done(self._step)
-            if self.draft.can_be_kept and not self.draft.is_scheduled:
+            if self.draft.can_be_kept and not self.draft.is_scheduled and not self.draft.has_begun:
                 buttons.append(self.review.keep_button())
             buttons.append({"key": "next", "label": _("Continue"), "kind": "primary", "disabled": not ready})
         if not self._under_way:
@@ -281,6 +284,10 @@ class CampaignEditor(View):
             await self._save(draft)
             said = N_("Saved.") if draft.is_scheduled else N_("The draft is saved.")
             self.tab.shell.toast(self.words(said), "success")
+            self.lead(f"/campaigns/{draft.id}")
+        elif key == "change" and await self.review.is_sure_of_change(draft):
+            await self._save(draft)
+            self.tab.shell.toast(self.words(N_("Saved.")), "success")
             self.lead(f"/campaigns/{draft.id}")
         elif key == "test":
             await self._save(draft)

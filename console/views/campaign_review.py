@@ -66,7 +66,7 @@ class CampaignReview:
         """Whether the time that was chosen lies behind us: the engine would send at once."""
         return bool(draft.scheduled_at) and (draft.starts_at is None or draft.starts_at <= self._tab.now())
 
-    def draw(self, draft: CampaignDraft, count: AudienceCount, file: str) -> None:
+    def draw(self, draft: CampaignDraft, count: AudienceCount | None, file: str) -> None:
         """Draws what was chosen, and whom it reaches; `file` is the name of an imported one."""
         self.summary.draw(summary_of(self._tab.words, draft, count, file))
         if self._has_passed(draft):
@@ -78,6 +78,8 @@ class CampaignReview:
         unset = self._later and (not draft.scheduled_at or self._has_passed(draft))
         test: Button = {"key": "test", "label": _("Send a test"), "icon": "Phone"}
         may_run = self._tab.can("campaigns.run")
+        if draft.has_begun:
+            return [{"key": "change", "label": _("Save changes"), "kind": "primary"}]
         if draft.is_scheduled:
             save: Button = {"key": "save", "label": _("Save changes"), "kind": "primary", "disabled": unset}
             return [test, save] if may_run else [save]
@@ -114,6 +116,20 @@ class CampaignReview:
             confirm=words(N_("Schedule")) if draft.scheduled_at else words(N_("Start sending")),
         )
 
+    async def is_sure_of_change(self, draft: CampaignDraft) -> bool:
+        """Asks once more before those who wait get other words than those before them."""
+        words = self._tab.words
+        people = words.plural("{n} person", "{n} people", draft.waiting)
+        return await self._tab.shell.confirm(
+            words(N_("Change the message for {people}?")).format(people=people),
+            words(
+                N_(
+                    "Whoever has the message already keeps it. Sending stops for a moment, and goes on by itself."
+                )
+            ),
+            confirm=words(N_("Save changes")),
+        )
+
 
 async def file_of(tab: Tab, draft: CampaignDraft) -> str:
     """The name of the file whose people a campaign is for; empty where it is for others, or the import is gone."""
@@ -141,6 +157,8 @@ def summary_of(
         *gaps,
         {"key": "audience", "label": _("Audience"), "value": _audience_words(_, draft.audience or {}, file)},
     ]
+    if draft.has_begun:
+        rows.append({"key": "waiting", "label": _("Not sent yet"), "value": draft.waiting, "kind": "number"})
     if count is not None:
         left_out = " · ".join(
             f"{(one.text or one.reason).rstrip('.')}: {_.number(one.n)}" for one in count.excluded if one.n

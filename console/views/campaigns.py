@@ -115,9 +115,10 @@ class CampaignList(View):
             {"key": "resume", "label": _("Resume"), "icon": "Play", "when": {"status": ["paused", "pausing"]}},
         ]  # fmt: skip
         writing: list[dict[str, object]] = [
-            {"key": "edit", "label": _("Edit"), "icon": "Pencil", "when": {"status": list(WAITING)}},
+            {"key": "edit", "label": _("Edit"), "icon": "Pencil",
+             "when": {"status": [*WAITING, *UNDER_WAY]}},
             {"key": "duplicate", "label": _("Duplicate"), "icon": "Copy"},
-        ]
+        ]  # fmt: skip
         began = [status for status in STATUSES if status not in WAITING]
         export: dict[str, object] = {
             "key": "export", "label": _("Export recipients"), "icon": "Download", "when": {"status": began},

@@ -86,6 +86,7 @@ EXAMPLES: Mapping[str, Any] = {
         "variables": {"body.1": "contact.first_name", "body.2": {"text": "20%"}},
         "status": "running",
         "pause_reason": None,
+        "version": 1,
         "scheduled_at": None,
         "started_at": "2026-11-27T12:00:00Z",
         "paused_at": None,

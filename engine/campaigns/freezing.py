@@ -1,4 +1,4 @@
-"""What a campaign has to write in pages: its audience frozen, its failed written again, its queue cancelled.
+"""What a campaign has to write in pages: its audience, its failed again, its queue anew after a change or cancelled.
 
 `unfinished` marks the campaigns with pages left. A page is one transaction that takes the campaign's row for its
 checkpoint alone, so that a pause, a cancel or a look at the figures never waits for a page.
@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from engine.campaigns.audience import freeze_page, keep_page
+from engine.campaigns.changing import keep_rewritten, may_rewrite, rewrite_page
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import get_campaign
@@ -43,7 +44,11 @@ def _write_on(session: Session, campaign_id: UUID) -> bool:
     if campaign.status == CampaignStatus.CANCELLED:
         _cancel_on(session, campaign)
         return False
-    return _freeze_on(session, campaign) if campaign.frozen_at is None else _retry_on(session, campaign)
+    if campaign.retry_after is not None and campaign.frozen_at is not None:
+        return _retry_on(session, campaign)
+    if campaign.change_after is not None:
+        return _change_on(session, campaign)
+    return _freeze_on(session, campaign)
 
 
 def _writes_alone(session: Session, campaign_id: UUID) -> bool:
@@ -58,7 +63,7 @@ def _writes_alone(session: Session, campaign_id: UUID) -> bool:
 
 def _freeze_on(session: Session, campaign: Campaign) -> bool:
     page = freeze_page(session, campaign, blast_of(session, campaign))
-    if _was_cancelled(session, campaign):
+    if _has_changed(session, campaign):
         return True
     keep_page(session, campaign, page)
     if page.is_last:
@@ -68,21 +73,34 @@ def _freeze_on(session: Session, campaign: Campaign) -> bool:
     return campaign.unfinished
 
 
+def _change_on(session: Session, campaign: Campaign) -> bool:
+    if not may_rewrite(session, campaign):
+        return False  # its gate is closed, so that is soon; whoever looks for pages to write comes again
+    page = rewrite_page(session, campaign)
+    if _has_changed(session, campaign):
+        return True
+    keep_rewritten(session, campaign, page)
+    if page.is_last:
+        campaign.unfinished = campaign.frozen_at is None
+    return campaign.unfinished
+
+
 def _retry_on(session: Session, campaign: Campaign) -> bool:
     page = retry_page(session, campaign)
-    if _was_cancelled(session, campaign):
+    if _has_changed(session, campaign):
         return True
     keep_retried(session, campaign, page)
     if page.is_last:
-        campaign.unfinished = False
+        campaign.unfinished = campaign.change_after is not None
         look_again(session, campaign)
     return campaign.unfinished
 
 
-def _was_cancelled(session: Session, campaign: Campaign) -> bool:
-    """Lock the campaign for the checkpoint; of a page that was written while it was cancelled nothing stays."""
+def _has_changed(session: Session, campaign: Campaign) -> bool:
+    """Lock the campaign for the checkpoint; of a page that was written while it was cancelled or changed nothing stays."""
+    version = campaign.version
     session.refresh(campaign, with_for_update={"key_share": True})
-    if campaign.status == CampaignStatus.CANCELLED:
+    if campaign.status == CampaignStatus.CANCELLED or campaign.version != version:
         session.rollback()
         return True
     return False

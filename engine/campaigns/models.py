@@ -59,7 +59,9 @@ class Campaign(TenantTable, Base):
     """One blast. `freeze_after` is the checkpoint of the audience: the last contact taken, written with its rows.
 
     `retry_after` is the checkpoint of a retry of the failed: the last recipient looked at; none when there is no retry.
-    `unfinished` says that pages are still to be written: of the audience, of a retry, of what is to be cancelled.
+    `version` counts the templates and variables that it was given since its start; `change_after` is the checkpoint of
+    writing what waits anew: the last recipient looked at. The gate stays closed meanwhile.
+    `unfinished` says that pages are still to be written: of the audience, of a retry, a change, of what is to be cancelled.
     """
 
     __tablename__ = "campaigns"
@@ -100,6 +102,8 @@ class Campaign(TenantTable, Base):
     freeze_after: Mapped[UUID | None]
     frozen_at: Mapped[datetime | None]
     retry_after: Mapped[UUID | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    change_after: Mapped[UUID | None]
     unfinished: Mapped[bool] = mapped_column(server_default=text("false"))
     excluded: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     recipients: Mapped[int] = mapped_column(BigInteger, server_default="0")

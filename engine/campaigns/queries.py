@@ -106,6 +106,8 @@ def _entry(campaign: Campaign, channel: Channel, template_name: str, standing: S
     still = campaign.pause_reason
     if campaign.status == CampaignStatus.RUNNING and channel.status != ChannelStatus.CONNECTED:
         still = channel.status_code or "connection_paused"
+    elif campaign.status == CampaignStatus.RUNNING and campaign.change_after is not None:
+        still = "changing"
     return Entry(campaign, channel.name, template_name, standing, still)
 
 

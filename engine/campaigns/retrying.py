@@ -1,6 +1,7 @@
 """Sending again to those whose message failed: a new message each, a page of recipients a transaction.
 
-The old message stays in the ledger and counts no more. A status that comes meanwhile and says that it did arrive is
+The old message stays in the ledger and counts no more. One of an older version is written as it was, and then anew
+(`changing.py`). A status that comes meanwhile and says that it did arrive is
 waited for: who is locked and failed no longer is left alone.
 """
 
@@ -23,7 +24,7 @@ with page as materialized (
   select id, message_id from campaign_recipients
   where campaign_id = %(campaign)s and id > %(after)s order by id limit %(limit)s
 ), failed as materialized (
-  select page.id as recipient_id, m.id as old_id, m.contact_id, m.address, m.params, uuidv7() as new_id
+  select page.id as recipient_id, m.id as old_id, m.contact_id, m.address, m.snapshot_id, m.params, uuidv7() as new_id
   from page join messages m on m.id = page.message_id
   where m.state = 'failed' and m.counted order by m.id for update of m
 ), replaced as (
@@ -31,7 +32,7 @@ with page as materialized (
 ), queued as (
   insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
                         params, state)
-  select new_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s, address,
+  select new_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, snapshot_id, address,
          params, %(state)s
   from failed order by new_id
 ), named as (
@@ -68,7 +69,6 @@ def retry_page(session: Session, campaign: Campaign) -> RetriedPage:
         channel=campaign.channel_id,
         gate=campaign.gate_id,
         origin=Origin.CAMPAIGN,
-        snapshot=campaign.snapshot_id,
         state=MessageState.QUEUED,
         span=ledger.RANGE_SIZE,
     )[0]

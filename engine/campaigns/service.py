@@ -14,12 +14,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.campaigns.audience import Blast, Waterfall, check_audience, is_being_read, preview
+from engine.campaigns.changing import change_version, check_changeable, write_anew
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
 from engine.campaigns.queries import get_campaign
 from engine.campaigns.retrying import FROM_THE_FIRST
 from engine.campaigns.standing import counts_of
-from engine.campaigns.states import move, unknown_channel
+from engine.campaigns.states import UNDER_WAY, move, unknown_channel
 from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
@@ -101,8 +102,10 @@ def create_campaign(
 
 
 def change_campaign(session: Session, campaign_id: UUID, changes: Mapping[str, Any]) -> Campaign:
-    """Change what a draft or scheduled campaign is; keys are the fields of `Plan`."""
+    """Change what a campaign is; keys are the fields of `Plan`. Once it has begun: its name, its template, its variables."""
     campaign = get_campaign(session, campaign_id, lock=True)
+    if campaign.status in UNDER_WAY:
+        return _change_under_way(session, campaign, changes)
     _require(campaign, EDITABLE)
     if "scheduled_at" in changes:
         _check_time(changes["scheduled_at"], is_scheduled=campaign.status == CampaignStatus.SCHEDULED)
@@ -115,6 +118,18 @@ def change_campaign(session: Session, campaign_id: UUID, changes: Mapping[str, A
         campaign.scheduled_at,
     )
     _fill(session, campaign, replace(present, **changes))
+    state_changed(session, campaign)
+    return campaign
+
+
+def _change_under_way(session: Session, campaign: Campaign, changes: Mapping[str, Any]) -> Campaign:
+    check_changeable(campaign, changes)
+    campaign.name = _named(changes.get("name", campaign.name))
+    if "template_id" in changes or "variables" in changes:
+        template = _sendable(session, changes.get("template_id", campaign.template_id), campaign.channel_id)
+        variables = check_sources(template, changes.get("variables", campaign.variables))
+        change_version(session, campaign, template, variables)
+    campaign.revision += 1
     state_changed(session, campaign)
     return campaign
 
@@ -185,7 +200,8 @@ def resume(session: Session, campaign_id: UUID) -> Campaign:
     """Open the gate again; what was queued goes on where it was."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.PAUSING))
-    ledger.set_gate(session, campaign.gate_id, is_open=True)
+    if campaign.change_after is None:  # else it opens once all that waits has been written anew
+        ledger.set_gate(session, campaign.gate_id, is_open=True)
     campaign.pause_reason = campaign.paused_at = None
     _move(session, campaign, CampaignStatus.RUNNING)
     after_commit(session, lambda: ring("freeze"))
@@ -225,9 +241,12 @@ def retry_failed(session: Session, campaign_id: UUID) -> Campaign:
         raise Invalid(
             "nothing_failed", "No message of this campaign has failed, so there is nothing to send again."
         )
-    ledger.set_gate(session, campaign.gate_id, is_open=True)
     campaign.pause_reason = campaign.paused_at = campaign.completed_at = None
     campaign.retry_after, campaign.unfinished = FROM_THE_FIRST, True
+    if campaign.version > 1:  # what failed may be of an older version
+        write_anew(session, campaign)
+    else:
+        ledger.set_gate(session, campaign.gate_id, is_open=True)
     _move(session, campaign, CampaignStatus.RUNNING)
     after_commit(session, lambda: ring("freeze"))
     return campaign
@@ -270,9 +289,7 @@ def blast_of(session: Session, campaign: Campaign) -> Blast:
 
 
 def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
-    name = plan.name.strip()
-    if not name:
-        raise Invalid.field("name", "no_name", "Give the campaign a name.")
+    name = _named(plan.name)
     _channel(session, plan.channel_id)
     template = _template(session, plan.template_id)
     _same_channel(template, plan.channel_id)
@@ -282,6 +299,12 @@ def _fill(session: Session, campaign: Campaign, plan: Plan) -> None:
     campaign.audience, campaign.variables = dict(plan.audience), dict(plan.variables)
     campaign.scheduled_at = plan.scheduled_at
     campaign.revision += 1
+
+
+def _named(name: str) -> str:
+    if not name.strip():
+        raise Invalid.field("name", "no_name", "Give the campaign a name.")
+    return name.strip()
 
 
 def _check_time(moment: datetime | None, *, is_scheduled: bool = False) -> None:
@@ -302,20 +325,7 @@ def _check_time(moment: datetime | None, *, is_scheduled: bool = False) -> None:
 
 def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str, Any]]:
     """The template and its sources, when everything is there for a start; Invalid says what is missing."""
-    try:
-        template = get_template(session, campaign.template_id)
-    except NotFound as error:
-        raise Invalid.field(
-            "template_id", "template_gone", "The template of this campaign was deleted. Choose another one."
-        ) from error
-    _same_channel(template, campaign.channel_id)
-    if template.status != TemplateStatus.APPROVED:
-        raise Invalid.field(
-            "template_id",
-            "template_not_approved",
-            "WhatsApp has not approved this template (it is %(status)s). Wait for the approval or choose another.",
-            status=template.status,
-        )
+    template = _sendable(session, campaign.template_id, campaign.channel_id)
     check_audience(session, campaign.audience)
     if is_being_read(session, campaign.audience):
         raise Invalid.field(
@@ -330,6 +340,25 @@ def _ready(session: Session, campaign: Campaign) -> tuple[Template, Mapping[str,
             "This connection can't send now: it is on hold or needs attention. Open it under Connections first.",
         )
     return template, check_sources(template, campaign.variables)
+
+
+def _sendable(session: Session, template_id: UUID, channel_id: UUID) -> Template:
+    """The template, when it is there, of this channel and approved; Invalid says which of these it is not."""
+    try:
+        template = get_template(session, template_id)
+    except NotFound as error:
+        raise Invalid.field(
+            "template_id", "template_gone", "The template of this campaign was deleted. Choose another one."
+        ) from error
+    _same_channel(template, channel_id)
+    if template.status != TemplateStatus.APPROVED:
+        raise Invalid.field(
+            "template_id",
+            "template_not_approved",
+            "WhatsApp has not approved this template (it is %(status)s). Wait for the approval or choose another.",
+            status=template.status,
+        )
+    return template
 
 
 def _same_channel(template: Template, channel_id: UUID) -> None:

@@ -52,7 +52,7 @@ def test_a_row_offers_what_fits_the_state_of_its_campaign() -> None:
         return [str(action["key"]) for action in fits]
 
     assert offered("draft") == ["edit", "duplicate", "delete"]
-    assert offered("running") == ["pause", "duplicate", "export", "cancel"]
+    assert offered("running") == ["pause", "edit", "duplicate", "export", "cancel"]
     assert offered("completed") == ["duplicate", "export"]
 
 

@@ -1,11 +1,12 @@
 """Writing a campaign when it has a time, when answers come late, and when a button is pressed twice."""
 
 import asyncio
+import json
 from typing import Any
 
 from console.views.campaign_editor import CampaignEditor
 from tests.console.console_fake_data import NOW, Store, campaign, iso
-from tests.console.console_setup import Ear, asked_paths, enter, make_tab, pause, play, say
+from tests.console.console_setup import Ear, asked_paths, confirming, enter, make_tab, pause, play, say
 
 LATER = "2026-11-30T12:00:00Z"
 
@@ -235,7 +236,30 @@ def test_a_test_message_leaves_the_draft_under_an_address_of_its_own() -> None:
     assert tab.shell.title == "Edit campaign"
 
 
-def test_a_campaign_that_has_begun_is_not_opened_for_a_change() -> None:
+def test_of_a_campaign_that_has_begun_only_the_words_are_changed_and_only_once_confirmed() -> None:
+    store = Store()
+    running = next(one for one in store.campaigns if one["status"] == "running")
+    view = at_review(store, running["id"])
+    steps = [str(step["key"]) for step in view.stepper.steps]
+    offered = set(buttons(view))
+
+    with confirming(view.tab, answer=False) as first:
+        say(view.page, "action", key="change")
+    before = asked_paths(store, "PATCH")
+    with confirming(view.tab, answer=True) as second:
+        say(view.page, "action", key="change")
+
+    assert "audience" not in steps
+    assert (offered, "timing" in view.page.hidden) == ({"back", "change"}, True)
+    assert first == second == ["Change the message for 1,850 people?"]
+    assert before == []
+    assert asked_paths(store, "PATCH") == [f"/v1/campaigns/{running['id']}"]
+    [body] = [body for method, _, body in store.asked if method == "PATCH"]
+    assert set(json.loads(body)) == {"name", "template_id", "variables"}
+    assert view.tab.shell.route == f"/campaigns/{running['id']}"
+
+
+def test_a_campaign_that_has_ended_is_not_opened_for_a_change() -> None:
     store = Store()
     view = CampaignEditor(make_tab(store))
     shell = Ear(view.tab.shell)
@@ -243,4 +267,4 @@ def test_a_campaign_that_has_begun_is_not_opened_for_a_change() -> None:
     enter(view, campaign_id=store.campaigns[4]["id"])
 
     assert view.tab.shell.route == f"/campaigns/{store.campaigns[4]['id']}"
-    assert shell.last("toast")["text"] == "This campaign has begun, so it can't be changed."
+    assert shell.last("toast")["text"] == "This campaign has ended, so it can't be changed."

@@ -19,7 +19,7 @@ const COMMANDS = {
   pause: {icon: "Pause", kind: "secondary", in: ["running"]},
   resume: {icon: "Play", kind: "primary", in: ["paused", "pausing"]},
   retry: {icon: "RotateCcw", kind: "secondary", in: ["paused", "completed"], ask: true, when: c => c.counts.failed > 0},
-  edit: {icon: "Pencil", kind: "secondary", in: ["draft", "scheduled"]},
+  edit: {icon: "Pencil", kind: "secondary", in: ["draft", "scheduled", "running", "pausing", "paused"]},
   cancel: {icon: "Ban", tone: "danger", in: ["draft", "scheduled", "running", "pausing", "paused"], ask: true, danger: true, menu: true},
   test: {icon: "FlaskConical", in: ["draft", "scheduled", "running", "pausing", "paused"], menu: true},
   export: {icon: "Download", in: ["running", "pausing", "paused", "completed", "cancelled"], menu: true},

@@ -76,7 +76,10 @@ def get_campaign(campaign_id: UUID, session: Transaction, caller: Caller) -> Cam
 def change_campaign(
     campaign_id: UUID, body: CampaignChanges, session: Transaction, caller: Caller
 ) -> CampaignAnswer:
-    """Change a draft or scheduled campaign."""
+    """Change a draft or scheduled campaign; of one that has begun the name, the template and the variables.
+
+    What is not sent yet goes out with the new version.
+    """
     changes = body.given(caller.time_zone)
     return _answer(session, service.change_campaign(session, campaign_id, changes), caller)
 

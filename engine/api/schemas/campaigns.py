@@ -127,6 +127,9 @@ class CampaignAnswer(BaseModel):
     counts: dict[str, int]
     rate_per_second: float
     seconds_left: int | None
+    version: int = Field(
+        description="How many versions of template and variables it has had since its start."
+    )
     revision: int
 
     @classmethod
@@ -153,6 +156,7 @@ class CampaignAnswer(BaseModel):
             counts=dict(standing.counts),
             rate_per_second=standing.rate_per_second,
             seconds_left=standing.seconds_left,
+            version=campaign.version,
             revision=campaign.revision,
         )
 
@@ -336,6 +340,7 @@ def explain_group(code: str, provider_code: str | None, locale: str) -> tuple[st
 
 
 PAUSES = {
+    "changing": N_("The new version is being written for those who still wait. It goes on by itself."),
     "missed_start": N_("Its time passed while the system was off, so it waits for you to start it."),
     "not_frozen": N_(
         "Its audience could not be gathered: a fault of ours, which is in the logs. Resume it to try again."

@@ -67,6 +67,7 @@ class Campaign:
     created_by: str | dict[str, Any] | None = None
     counts: Counts = field(default_factory=Counts)
     pause_reason: Reason | None = None
+    version: int = 1
     rate_per_second: float = 0.0
     seconds_left: float | None = None
     revision: int = 0
