@@ -15,7 +15,9 @@ from tests.walks.stack import running_apart
 def run(seed: int, people: int, faults: int) -> bool:
     """One seed on a product of its own; True when every invariant holds."""
     with running_apart() as stack:
-        chaos = Chaos(stack, stack.company(), seed, people, drawn(seed, faults), pauses=faults // 5)
+        chaos = Chaos(
+            stack, stack.company(), seed, people, drawn(seed, faults, long=True), pauses=faults // 5
+        )
         broken = chaos.run()
     print(f"seed {seed}: {dict(tally(chaos.deeds))}", flush=True)
     print(chaos.said("\n".join(broken)) if broken else f"seed {seed}: every invariant holds", flush=True)

@@ -6,7 +6,7 @@ The provider's accept log is the only witness of what was sent. The same seed dr
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Chaos:
     people: int
     deeds: Sequence[Deed]
     pauses: int = 2
+    scenario: Mapping[str, Any] = field(default_factory=dict)  # changes to `faulty`
     log: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     campaign_id: str = ""
@@ -64,7 +65,8 @@ class Chaos:
         self.number = channel["phone_number_id"]
         template = approved_template(self.stack, self.api, channel["id"])
         audience = import_people(self.api, self.people)
-        self.stack.simulator("POST", "/_admin/scenario", {"name": "faulty", "seed": self.seed, "speed": 20})
+        scenario = {"name": "faulty", "seed": self.seed, "speed": 20, **self.scenario}
+        self.stack.simulator("POST", "/_admin/scenario", scenario)
         body = {
             "name": f"Chaos {self.seed}",
             "channel_id": channel["id"],
@@ -135,10 +137,10 @@ class Chaos:
         return f"seed {self.seed}: {what}\n" + "\n".join(self.log)
 
 
-def drawn(seed: int, amount: int) -> list[Deed]:
-    """So many faults, each kind as seldom as can be."""
+def drawn(seed: int, amount: int, *, long: bool = False) -> list[Deed]:
+    """So many faults, each kind as seldom as can be; those that take half a minute only in the long class."""
     chance = random.Random(f"deeds {seed}")
-    kinds = list(DEEDS.values())
+    kinds = [deed for deed in DEEDS.values() if long or not deed.is_long]
     chosen: list[Deed] = []
     while len(chosen) < amount:
         chance.shuffle(kinds)

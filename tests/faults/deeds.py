@@ -17,15 +17,17 @@ import redis
 from tests.walks.stack import Stack
 
 FROZEN_SECONDS = 8.0
+PAST_A_LEASE = 36.0
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A fault: `kills_senders` says whether calls can be in flight in a process that it ends."""
+    """A fault: `kills_senders` says whether calls can be in flight in a process that it ends; `is_long`, half a minute."""
 
     name: str
     do: Callable[[Stack], None]
     kills_senders: bool = False
+    is_long: bool = False
 
 
 def _kill_senders(stack: Stack) -> None:
@@ -50,6 +52,17 @@ def _freeze_senders(stack: Stack) -> None:
             process.resume()
         except psutil.NoSuchProcess:
             continue
+
+
+def freeze_one(stack: Stack, seconds: float = PAST_A_LEASE) -> None:
+    """One process stands still until others have taken over what it held; then it goes on as if nothing had been."""
+    children = [process for process in stack.processes("-Q send") if _is_child(process)]
+    if not children:
+        return
+    busiest = max(children, key=lambda process: sum(process.cpu_times()[:2]))
+    busiest.suspend()
+    time.sleep(seconds)
+    busiest.resume()
 
 
 def _kill_doors(stack: Stack) -> None:
@@ -121,6 +134,7 @@ DEEDS: Mapping[str, Deed] = {
         Deed("F1 senders killed", _kill_senders, kills_senders=True),
         Deed("F2 a child of the pool killed", _kill_a_child, kills_senders=True),
         Deed("F3 senders frozen", _freeze_senders),
+        Deed("F3 a sender frozen past its lease", freeze_one, kills_senders=True, is_long=True),
         Deed("F4 doors killed", _kill_doors),
         Deed("F4 workers of events killed", _kill_workers_of_events),
         Deed("F5 PostgreSQL stopped at once", _stop_postgres_at_once),

@@ -50,6 +50,7 @@ class Stack:
     console_port: int = field(default_factory=free_port)
     simulator_port: int = field(default_factory=free_port)
     demo: bool = False
+    planted: str = ""  # bugs of tests/faults/planted, with a comma between
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -71,14 +72,24 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What the product's processes and its CLI are told."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MASTERIA_")}
-        return clean | {
-            "MASTERIA_HOME": str(self.home),
-            "MASTERIA_ENVIRONMENT": "development" if self.demo else "test",
-            "MASTERIA_API_PORT": str(self.api_port),
-            "MASTERIA_CONSOLE_PORT": str(self.console_port),
-            "MASTERIA_SIMULATOR_PORT": str(self.simulator_port),
-            "MASTERIA_DEMO_PASSWORD": PASSWORD,
-        }
+        return (
+            clean
+            | {
+                "MASTERIA_HOME": str(self.home),
+                "MASTERIA_ENVIRONMENT": "development" if self.demo else "test",
+                "MASTERIA_API_PORT": str(self.api_port),
+                "MASTERIA_CONSOLE_PORT": str(self.console_port),
+                "MASTERIA_SIMULATOR_PORT": str(self.simulator_port),
+                "MASTERIA_DEMO_PASSWORD": PASSWORD,
+            }
+            | self._bugs
+        )
+
+    @property
+    def _bugs(self) -> dict[str, str]:
+        if not self.planted:
+            return {}
+        return {"PYTHONPATH": str(ROOT / "tests/faults/planted"), "MASTERIA_PLANTED": self.planted}
 
     def start(self) -> None:
         """`masteria up`, until everything answers."""
@@ -198,12 +209,12 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 
 @contextmanager
-def running_apart() -> Iterator[Stack]:
-    """A product in a folder of its own, of which nothing stays."""
+def running_apart(*, planted: str = "") -> Iterator[Stack]:
+    """A product in a folder of its own, of which nothing stays; with bugs where they are named."""
     with tempfile.TemporaryDirectory(prefix="masteria-apart-") as folder:
         home = Path(folder)
         home.chmod(0o711)
-        with running(Stack(home)) as stack:
+        with running(Stack(home, planted=planted)) as stack:
             yield stack
 
 
