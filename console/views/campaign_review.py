@@ -168,7 +168,23 @@ def summary_of(
             {"key": "will_send", "label": _("Will receive the message"), "value": count.will_send,
              "kind": "number", "hint": left_out},
         ]  # fmt: skip
+        rows += _limit_rows(_, count)
     return rows
+
+
+def _limit_rows(words: Words, count: AudienceCount) -> list[dict[str, object]]:
+    """WhatsApp's limit of people a day, where there is one; and what becomes of those who are beyond it."""
+    limit = count.daily_limit
+    if limit is None:
+        return []
+    beyond = words(
+        N_("WhatsApp lets this number begin with {n} people a day. The others follow by themselves, as room comes back."),
+        n=words.number(limit.limit),
+    )  # fmt: skip
+    return [
+        {"key": "daily", "label": words(N_("Left of WhatsApp's limit today")), "value": limit.left, "kind": "number",
+         "hint": beyond if count.will_send > limit.left else ""},
+    ]  # fmt: skip
 
 
 def _gap_words(words: Words, gap: str) -> str:

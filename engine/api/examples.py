@@ -114,6 +114,7 @@ EXAMPLES: Mapping[str, Any] = {
         "phone": "+5511987654321",
         "preview": "Oi Ana, hoje tudo com 20% de desconto.",
     },
+    "DailyLimit": {"limit": 10000, "left": 8200},
     "TestSendAnswer": {"message_id": MESSAGE},
     "RecipientAnswer": {
         "contact_id": PERSON,
@@ -202,6 +203,9 @@ def _completed(example: Any, schema: Mapping[str, Any], schemas: Mapping[str, An
 
 def _composed(key: str, part: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """The example of a property: that of its schema, a list of one, or what is written for its name."""
+    part = next(
+        (one for one in part.get("anyOf", ()) if "$ref" in one), part
+    )  # what may be null is shown as it is else
     if "$ref" in part:
         return example_of(part["$ref"].rsplit("/", 1)[-1], schemas)
     items = part.get("items", {})

@@ -16,6 +16,7 @@ from engine.campaigns.standing import STATES, Standing, standing_of, standings_o
 from engine.contacts.models import Contact
 from engine.core.errors import Invalid, NotFound
 from engine.core.pages import Page, clamp, decode_id, page_of
+from engine.messaging.daily_limit import budget_of, limit_of
 from engine.messaging.models import Channel, ChannelStatus, Message, MessageState, Origin, Template
 
 
@@ -92,23 +93,41 @@ def list_campaigns(
     rows = session.execute(query).all()
     page = page_of(rows, size, key=lambda row: (row[0].id,))
     standings = standings_of(session, [row[0] for row in page.items])
-    return Page([_entry(row[0], row[1], row[2], standings[row[0].id]) for row in page.items], page.next)
+    return Page(
+        [_entry(session, row[0], row[1], row[2], standings[row[0].id]) for row in page.items], page.next
+    )
 
 
 def entry_of(session: Session, campaign: Campaign) -> Entry:
     """One campaign as lists show it."""
     channel = session.scalars(select(Channel).where(Channel.id == campaign.channel_id)).one()
     template = session.scalars(select(Template.name).where(Template.id == campaign.template_id)).one()
-    return _entry(campaign, channel, template, standing_of(session, campaign))
+    return _entry(session, campaign, channel, template, standing_of(session, campaign))
 
 
-def _entry(campaign: Campaign, channel: Channel, template_name: str, standing: Standing) -> Entry:
+def _entry(
+    session: Session, campaign: Campaign, channel: Channel, template_name: str, standing: Standing
+) -> Entry:
     still = campaign.pause_reason
-    if campaign.status == CampaignStatus.RUNNING and channel.status != ChannelStatus.CONNECTED:
-        still = channel.status_code or "connection_paused"
-    elif campaign.status == CampaignStatus.RUNNING and campaign.change_after is not None:
-        still = "changing"
+    if campaign.status == CampaignStatus.RUNNING:
+        still = _why_nothing_leaves(session, campaign, channel, standing)
     return Entry(campaign, channel.name, template_name, standing, still)
+
+
+def _why_nothing_leaves(
+    session: Session, campaign: Campaign, channel: Channel, standing: Standing
+) -> str | None:
+    """The code of what holds back a campaign that runs, where something does."""
+    if channel.status != ChannelStatus.CONNECTED:
+        return channel.status_code or "connection_paused"
+    if campaign.change_after is not None:
+        return "changing"
+    limit = limit_of(channel.messaging_limit)
+    if limit is not None and standing.counts["queued"]:
+        budget = budget_of(session, channel.portfolio, limit)
+        if not budget.left:
+            return "daily_limit"
+    return channel.status_code
 
 
 def _recipients(campaign: Campaign) -> Select[CampaignRecipient, Contact, Message]:

@@ -31,6 +31,7 @@ from engine.core.ids import uuid7
 from engine.core.phone import parse_phone
 from engine.messaging import ledger
 from engine.messaging.connections import find_channel
+from engine.messaging.daily_limit import Budget, budget_of, limit_of
 from engine.messaging.models import (
     Channel,
     ChannelStatus,
@@ -158,6 +159,13 @@ def preview_audience(
         audience, channel.portfolio, template.category == "MARKETING", sql_params(sources, alias="page")
     )
     return template, preview(session, blast)
+
+
+def daily_budget(session: Session, channel_id: UUID) -> Budget | None:
+    """How many people this connection's account may still begin to write to today; None is no limit."""
+    channel = _channel(session, channel_id)
+    limit = limit_of(channel.messaging_limit)
+    return None if limit is None else budget_of(session, channel.portfolio, limit)
 
 
 def start(session: Session, campaign_id: UUID) -> Campaign:

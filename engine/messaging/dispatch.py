@@ -8,10 +8,12 @@ no more than the calls that were in flight. How and why: docs/architecture.md, d
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from engine.core.db import OF_BATCHES, Work
 from engine.core.errors import (
@@ -28,7 +30,7 @@ from engine.core.http import Failure, HttpResponse, Wire
 from engine.core.ids import TenantId
 from engine.core.log import logger
 from engine.core.system import system_session
-from engine.messaging import ledger
+from engine.messaging import daily_limit, ledger
 from engine.messaging.breaker import is_failure
 from engine.messaging.consequences import consequence, count_sends
 from engine.messaging.counters import Steps
@@ -46,6 +48,10 @@ FOR_REPLIES = 16  # of which bulk never takes the last
 GROUP = 512  # messages of a channel that are marked and not yet called
 RANGES = 48  # ranges of bulk held at once: as many channels share this process
 REPLIES_AT_ONCE = 32  # and so many ranges that do not wait for those
+LEAST_WAIT, LONGEST_WAIT = (
+    5.0,
+    300.0,
+)  # seconds until an account whose limit is reached is looked at again: it may rise
 ROTATE_AFTER = 5.0  # seconds that a range is held while others wait for a place
 CLAIM_EVERY = 0.05
 TURN_EVERY = 0.2  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
@@ -128,6 +134,7 @@ class Dispatcher:
             if not held.dropped:
                 waiting[held.line.id] += len(held.waiting)
         busy = {line for line, amount in waiting.items() if amount > GROUP}
+        busy |= {line.id for line in self._lines.values() if line.spent_until > now}
         resting = {line.id for line in self._lines.values() if line.rests}
         with system_session() as session:
             leases = ledger.claim(
@@ -228,6 +235,7 @@ class Dispatcher:
         began = time.monotonic()
         try:
             with parts[0][0].work.session() as session:
+                going = self._within_limits(session, going)
                 steps = Steps()
                 settle(session, ended, steps)
                 for held, _ in parts:
@@ -275,16 +283,17 @@ class Dispatcher:
 
     def _in_time(self, held: Range, rows: list[Due]) -> list[Due]:
         """Those whose person may be written to now, at the front of what waits; the others are left to a later lease."""
-        too_soon = held.line.too_soon(rows)
-        if not too_soon:
-            return rows
-        held.wait = max(held.wait, *too_soon.values())
-        held.line.unused(len(too_soon))
-        in_time = [due for due in rows if due.id not in too_soon]
-        for _ in rows:
-            held.waiting.popleft()
-        held.waiting.extendleft(reversed(in_time))
-        return in_time
+        return _put_off(held, rows, held.line.too_soon(rows))
+
+    def _within_limits(
+        self, session: Session, going: list[tuple[Range, list[Due]]]
+    ) -> list[tuple[Range, list[Due]]]:
+        """Those that their account may begin to write to today; the first thing that the transaction locks."""
+        limited = [held.line for held, rows in going if rows and held.line.limit is not None]
+        if not limited:
+            return going
+        by_account = sorted(going, key=lambda one: one[0].line.portfolio)
+        return [(held, _within_limit(session, held, rows)) for held, rows in by_account]
 
     def _act(self) -> None:
         """Call what is marked, as far as there is room: replies first.
@@ -427,3 +436,31 @@ def _answer(outcome: HttpResponse | Failure) -> HttpResponse:
     if outcome.never_left:
         raise NotTaken(detail=outcome.detail)
     raise Ambiguous(detail=outcome.detail)
+
+
+def _within_limit(session: Session, held: Range, rows: list[Due]) -> list[Due]:
+    line = held.line
+    beginning = [due for due in rows if due.kind == "template"]
+    if line.limit is None or not beginning:
+        return rows
+    refused, budget = daily_limit.take(
+        session, line.portfolio, line.limit, [due.address for due in beginning]
+    )
+    if not refused:
+        return rows
+    wait = min(max(budget.wait, LEAST_WAIT), LONGEST_WAIT)
+    line.spent_until = time.monotonic() + wait
+    return _put_off(held, rows, {due.id: wait for due in beginning if due.address in refused})
+
+
+def _put_off(held: Range, rows: list[Due], waits: Mapping[str, float]) -> list[Due]:
+    """Leave some of the first that wait in a range to a later lease; answers with the others, which go on in front."""
+    if not waits:
+        return rows
+    held.wait = max(held.wait, *waits.values())
+    held.line.unused(len(waits))
+    others = [due for due in rows if due.id not in waits]
+    for _ in rows:
+        held.waiting.popleft()
+    held.waiting.extendleft(reversed(others))
+    return others

@@ -29,6 +29,7 @@ from engine.messaging.channels.base import (
 )
 from engine.messaging.channels.registry import adapter_for, checker_for
 from engine.messaging.connections import credentials_of
+from engine.messaging.daily_limit import limit_of
 from engine.messaging.ledger import Due
 from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
@@ -60,6 +61,8 @@ class Line:
     adapter: ChannelAdapter
     checker: ChecksAccount
     rate: float
+    portfolio: str
+    limit: int | None  # people that its account may begin to write to in a day
     _credentials: Credentials
     _bucket: LocalBucket
 
@@ -67,6 +70,7 @@ class Line:
         self.id = channel_id
         self.breaker = Breaker()
         self.resting_until = 0.0
+        self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
         self.under_way = 0
         self._read_at = self._noted_at = float("-inf")
         self._tokens = 0
@@ -84,6 +88,7 @@ class Line:
         self._credentials = credentials_of(session, channel)
         self.kind = ChannelKind(channel.kind)
         self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
+        self.portfolio, self.limit = channel.portfolio, limit_of(channel.messaging_limit)
         if self._read_at < 0 or self.rate != channel.rate_per_second:
             self.rate = float(channel.rate_per_second)
             self._bucket = LocalBucket(self.rate)

@@ -76,9 +76,21 @@ delete from idempotency_keys where id in (
 returning 1
 """
 
+# A person counts for a day, in slots of ten minutes (daily_limit.py).
+_REACHED = """
+delete from reached_people where ctid in (
+  select ctid from reached_people where at < now() - interval '25 hours' limit %(piece)s)
+returning 1
+"""
+_REACH_SLOTS = """
+delete from reach_slots where ctid in (
+  select ctid from reach_slots where slot < now() - interval '25 hours' limit %(piece)s)
+returning 1
+"""
+
 _SLOTS = "delete from periodic_slots where slot < now() - make_interval(days => %(understood)s)"
 
-IN_PIECES = (_JOURNAL, _ATTEMPTS, _PULSES, _GATES, _SIGN_INS, _KEYS)
+IN_PIECES = (_JOURNAL, _ATTEMPTS, _PULSES, _GATES, _SIGN_INS, _KEYS, _REACHED, _REACH_SLOTS)
 
 
 def clear() -> bool:

@@ -294,7 +294,7 @@ async def campaigns(store: TheStore, request: Request) -> dict[str, Any]:
 
 @router.post("/v1/campaigns/audience")
 async def audience(store: TheStore) -> dict[str, Any]:
-    return {"matched": 5000, "will_send": 4904, "samples": [{"contact_id": store.contacts[0]["id"],
+    return {"matched": 5000, "will_send": 4904, "daily_limit": store.daily_limit, "samples": [{"contact_id": store.contacts[0]["id"],
             "name": "Ana Souza", "phone": "+5511980000000", "preview": "Olá Ana!"}],
             "excluded": [{"reason": "opted_out", "text": "Pediram para não receber", "n": 81},
                          {"reason": "missing_variable", "text": "Sem nome", "n": 15}]}  # fmt: skip

@@ -111,6 +111,7 @@ class Store:
         self.refresh: dict[str, tuple[str, str]] = {}
         self.serial = itertools.count(1)
         self.refreshes = 0
+        self.daily_limit: dict[str, int] | None = None
         self.lengths: list[int] = []  # what uploads said of their size
         self.locales: dict[str, str] = {}
         self.said_of_tries: list[str] = []  # whose tries the console said they are

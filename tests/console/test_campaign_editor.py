@@ -268,3 +268,16 @@ def test_a_campaign_that_has_ended_is_not_opened_for_a_change() -> None:
 
     assert view.tab.shell.route == f"/campaigns/{store.campaigns[4]['id']}"
     assert shell.last("toast")["text"] == "This campaign has ended, so it can't be changed."
+
+
+def test_the_review_says_what_is_left_of_the_limit_of_the_day() -> None:
+    store = Store()
+    store.daily_limit = {"limit": 2000, "left": 1500}
+    view = CampaignEditor(make_tab(store))
+    summary = Ear(view.review.summary)
+    enter(view, campaign_id=store.campaigns[3]["id"])
+    say(view.stepper, "step", key="review")
+    rows = {row["key"]: row for row in summary.last("rows")["rows"]}
+
+    assert rows["daily"]["value"] == 1500
+    assert str(rows["daily"]["hint"]).startswith("WhatsApp lets this number begin with 2,000 people a day.")

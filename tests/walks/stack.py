@@ -220,7 +220,8 @@ def running_apart(*, planted: str = "") -> Iterator[Stack]:
 
 def sandbox_channel(stack: Stack, api: httpx.Client, *, rate: int = 1000) -> dict[str, Any]:
     """A sandbox channel on a new number of the simulator, connected."""
-    account = stack.simulator("POST", "/_admin/accounts", {"verified_name": "Loja do Passeio", "rate": 1000})
+    number = {"verified_name": "Loja do Passeio", "rate": 1000, "tier": "TIER_UNLIMITED"}
+    account = stack.simulator("POST", "/_admin/accounts", number)
     body = {
         "kind": "whatsapp_cloud",
         "name": "Passeio",

@@ -63,7 +63,8 @@ def preview_audience(body: AudienceBody, session: Transaction, caller: Caller) -
     """Who would get it now, who would not and why; the same query as the start."""
     template, waterfall = service.preview_audience(session, **body.model_dump())
     previews = [text_of(template, sample.params) for sample in waterfall.samples]
-    return AudienceAnswer.of(waterfall, previews, caller.locale)
+    budget = service.daily_budget(session, body.channel_id)
+    return AudienceAnswer.of(waterfall, previews, budget, caller.locale)
 
 
 @router.get("/v1/campaigns/{campaign_id}")

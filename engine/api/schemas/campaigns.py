@@ -12,6 +12,7 @@ from engine.campaigns.models import CampaignPulse, Exclusion
 from engine.campaigns.queries import Entry, Recipient
 from engine.core.i18n import N_, say
 from engine.core.pages import Page
+from engine.messaging.daily_limit import Budget
 from engine.messaging.failures import EXPLANATIONS
 from engine.messaging.policy import REFUSAL_TEXTS, Refusal
 
@@ -194,6 +195,13 @@ class SampleAnswer(BaseModel):
     preview: str
 
 
+class DailyLimit(BaseModel):
+    """How many people WhatsApp lets an account begin to write to in 24 hours, and how many of them are left now."""
+
+    limit: int
+    left: int
+
+
 class AudienceAnswer(BaseModel):
     """Who matches, who will get it, who will not and why."""
 
@@ -201,9 +209,14 @@ class AudienceAnswer(BaseModel):
     will_send: int
     excluded: list[ReasonCount]
     samples: list[SampleAnswer]
+    daily_limit: DailyLimit | None = Field(
+        description="What goes beyond it waits, and goes out as room comes back. Null is no limit."
+    )
 
     @classmethod
-    def of(cls, waterfall: Waterfall, previews: list[str], locale: str) -> "AudienceAnswer":
+    def of(
+        cls, waterfall: Waterfall, previews: list[str], budget: Budget | None, locale: str
+    ) -> "AudienceAnswer":
         """The answer for a waterfall; `previews` go with its samples."""
         return cls(
             matched=waterfall.matched,
@@ -215,6 +228,7 @@ class AudienceAnswer(BaseModel):
                 )
                 for sample, preview in zip(waterfall.samples, previews, strict=True)
             ],
+            daily_limit=DailyLimit(limit=budget.limit, left=budget.left) if budget else None,
         )
 
 
@@ -340,6 +354,9 @@ def explain_group(code: str, provider_code: str | None, locale: str) -> tuple[st
 
 
 PAUSES = {
+    "daily_limit": N_(
+        "WhatsApp's limit of people a day is reached for this number's account. It goes on by itself as room comes back."
+    ),
     "changing": N_("The new version is being written for those who still wait. It goes on by itself."),
     "missed_start": N_("Its time passed while the system was off, so it waits for you to start it."),
     "not_frozen": N_(

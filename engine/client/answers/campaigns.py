@@ -95,6 +95,14 @@ class AudienceSample:
 
 
 @dataclass(frozen=True, slots=True)
+class DailyLimit:
+    """How many people an account may begin to write to in a day, and how many of them are left."""
+
+    limit: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AudienceCount:
     """How many an audience matches, how many would be written to, and who not and why."""
 
@@ -102,6 +110,7 @@ class AudienceCount:
     will_send: int = 0
     excluded: tuple[ReasonCount, ...] = ()
     samples: tuple[AudienceSample, ...] = ()
+    daily_limit: DailyLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
