@@ -226,8 +226,10 @@ class CampaignEditor(View):
             self.mapper.draw(gaps, values=self.draft.variables, fields=fields)
             await self._show_preview()
         if self._step == "review":
-            if not self.draft.has_begun:
-                self._count = await self.tab.api.campaigns.audience(self.draft.question)
+            asked = (
+                None if self.draft.has_begun else self.draft.question
+            )  # who gets it was settled when it began
+            self._count = await self.tab.api.campaigns.audience(asked) if asked else None
             self.review.draw(self.draft, self._count, await file_of(self.tab, self.draft))
             await self._show_preview()
         self._draw_steps()

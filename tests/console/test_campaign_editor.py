@@ -239,7 +239,11 @@ def test_a_test_message_leaves_the_draft_under_an_address_of_its_own() -> None:
 def test_of_a_campaign_that_has_begun_only_the_words_are_changed_and_only_once_confirmed() -> None:
     store = Store()
     running = next(one for one in store.campaigns if one["status"] == "running")
-    view = at_review(store, running["id"])
+    view = CampaignEditor(make_tab(store))
+    summary = Ear(view.review.summary)
+    enter(view, campaign_id=running["id"])
+    say(view.stepper, "step", key="review")
+    told = {row["key"] for row in summary.last("rows")["rows"]}
     steps = [str(step["key"]) for step in view.stepper.steps]
     offered = set(buttons(view))
 
@@ -250,6 +254,8 @@ def test_of_a_campaign_that_has_begun_only_the_words_are_changed_and_only_once_c
         say(view.page, "action", key="change")
 
     assert "audience" not in steps
+    assert "waiting" in told
+    assert "will_send" not in told
     assert (offered, "timing" in view.page.hidden) == ({"back", "change"}, True)
     assert first == second == ["Change the message for 1,850 people?"]
     assert before == []

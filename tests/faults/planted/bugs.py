@@ -78,9 +78,15 @@ def _short_leases(module: ModuleType) -> None:
     module.LEASE_SECONDS = 6
 
 
-def _late_callers(dispatch: ModuleType) -> None:
+def _call_however_late(dispatch: ModuleType) -> None:
     """A process that stood still calls what it had marked before."""
     dispatch.FROZEN_AFTER = 600.0
+    dispatch.slept_on = lambda held, now: False
+
+
+def _renew_whoever_has_it(ledger: ModuleType) -> None:
+    """A lease is renewed without a look at whether it is still one's own."""
+    _without(ledger, "_RENEW", "and d.epoch = held.epoch and d.lease_until > now()")
 
 
 BUGS: Mapping[str, Mapping[str, Change]] = {
@@ -89,6 +95,9 @@ BUGS: Mapping[str, Mapping[str, Change]] = {
     "unknown_sent_again": {"engine.messaging.recovery": _send_unknown_again},
     "pause_without_the_gate": {"engine.messaging.ledger": _pause_without_the_gate},
     "seen_before_written": {"engine.messaging.intake": _seen_before_written},
-    "a_frozen_process_calls": {"engine.messaging.dispatch": _late_callers},
+    "lease_without_the_fence": {
+        "engine.messaging.dispatch": _call_however_late,
+        "engine.messaging.ledger": _renew_whoever_has_it,
+    },
     "short_leases": {"engine.messaging.ledger": _short_leases},
 }
