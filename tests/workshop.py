@@ -30,9 +30,9 @@ class Shop:
         return Work(self.tenant_id)
 
 
-def open_shop(*, rate: int = 1000, category: str = "UTILITY") -> Shop:
+def open_shop(*, rate: int = 1000, category: str = "UTILITY", tenant_id: TenantId | None = None) -> Shop:
     """A company with a live channel (where MASTERIA_GRAPH_URL says) and an approved template of one variable."""
-    tenant_id = TenantId(uuid4())
+    tenant_id = tenant_id or TenantId(uuid4())
     with tenant_session(tenant_id) as session:
         channel_id = add_channel(session, rate)
         template = Template(

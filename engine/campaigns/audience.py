@@ -22,6 +22,7 @@ from engine.core.i18n import N_
 from engine.messaging import ledger
 from engine.messaging.models import MessageState, Origin
 from engine.messaging.policy import REFUSAL_TEXTS, Refusal
+from engine.messaging.restoring import RESTORED, count_doubted
 from engine.messaging.sources import SqlParams
 
 FIRST_PAGE = 500  # small, so that the first message leaves at once
@@ -237,9 +238,9 @@ _FREEZE = """
   from settled where reason is not null order by contact_id
 ), queued as (
   insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
-                        params, state)
+                        params, state, reason_code)
   select message_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, %(snapshot)s,
-         address, params, %(state)s
+         address, params, %(state)s, %(reason)s
   from settled where reason is null order by message_id
 ), spans as (
   select (array_agg(message_id order by message_id))[1] as first_id,
@@ -267,8 +268,11 @@ class FrozenPage:
     is_last: bool
 
 
-def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPage:
-    """Write the recipients and messages of the next page of a running campaign's audience; `keep_page` must follow."""
+def freeze_page(session: Session, campaign: Campaign, blast: Blast, *, doubted: bool = False) -> FrozenPage:
+    """Write the recipients and messages of the next page of a running campaign's audience; `keep_page` must follow.
+
+    `doubted` messages are not to be sent: a database that is lost may have sent them (`restoring.py`).
+    """
     statement, values = _found(blast)
     limit = PAGE if campaign.freeze_after else FIRST_PAGE
     values |= {
@@ -279,7 +283,8 @@ def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPag
         "gate": campaign.gate_id,
         "snapshot": campaign.snapshot_id,
         "origin": Origin.CAMPAIGN,
-        "state": MessageState.QUEUED,
+        "state": MessageState.UNKNOWN if doubted else MessageState.QUEUED,
+        "reason": RESTORED if doubted else None,
         "span": ledger.RANGE_SIZE,
     }
     row = run(session, statement + _JUDGED + _FREEZE, **values)[0]
@@ -287,11 +292,14 @@ def freeze_page(session: Session, campaign: Campaign, blast: Blast) -> FrozenPag
     return FrozenPage(row.last_contact, row.matched, row.excluded, spans, is_last=row.matched < limit)
 
 
-def keep_page(session: Session, campaign: Campaign, page: FrozenPage) -> None:
+def keep_page(session: Session, campaign: Campaign, page: FrozenPage, *, doubted: bool = False) -> None:
     """The checkpoint, due work and counters of a page, in the transaction that wrote it; the campaign is locked by us."""
     if not page.matched:
         return
     campaign.freeze_after = page.last_contact
     campaign.recipients += page.matched
     campaign.excluded = dict(Counter(campaign.excluded) + Counter(page.excluded))
-    ledger.queue_bulk(session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, spans=page.spans)
+    if doubted:
+        count_doubted(session, campaign.gate_id, sum(amount for _, _, amount in page.spans))
+    else:
+        ledger.queue_bulk(session, channel_id=campaign.channel_id, gate_id=campaign.gate_id, spans=page.spans)

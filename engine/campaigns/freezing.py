@@ -115,6 +115,41 @@ def _cancel_on(session: Session, campaign: Campaign) -> None:
     state_changed(session, campaign)
 
 
+def doubt_the_rest(work: Work, campaign_id: UUID) -> int:
+    """Write the pages that a campaign has left as unknown, to the end; answers how many messages.
+
+    After a restore: a database that is lost may have written and sent them, and nobody can say.
+    """
+    doubted = 0
+    while True:
+        with work.session() as session:
+            campaign = get_campaign(session, campaign_id, lock=True)
+            if not campaign.unfinished or campaign.status == CampaignStatus.CANCELLED:
+                return doubted
+            doubted += _doubt_page(session, campaign)
+            state_changed(session, campaign)
+
+
+def _doubt_page(session: Session, campaign: Campaign) -> int:
+    """One page, of the audience or else of a retry. What a change was to write anew is queued no longer."""
+    campaign.revision += 1
+    campaign.change_after = None
+    if campaign.frozen_at is None:
+        page = freeze_page(session, campaign, blast_of(session, campaign), doubted=True)
+        keep_page(session, campaign, page, doubted=True)
+        if page.is_last:
+            campaign.frozen_at = now()
+            campaign.unfinished = campaign.retry_after is not None
+        return sum(amount for _, _, amount in page.spans)
+    if campaign.retry_after is None:
+        campaign.unfinished = False
+        return 0
+    again = retry_page(session, campaign, doubted=True)
+    keep_retried(session, campaign, again, doubted=True)
+    campaign.unfinished = not again.is_last
+    return sum(amount for _, _, amount in again.spans)
+
+
 def halt(session: Session, campaign_id: UUID, reason: str) -> None:
     """A campaign whose pages can't be written pauses, with the reason, until a person has looked and resumes it."""
     campaign = get_campaign(session, campaign_id, lock=True)

@@ -14,6 +14,7 @@ from engine.campaigns.models import Campaign
 from engine.core.db import run
 from engine.messaging import ledger
 from engine.messaging.models import MessageState, Origin
+from engine.messaging.restoring import RESTORED, count_doubted
 
 PAGE = 5_000  # recipients looked at in one transaction
 FROM_THE_FIRST = UUID(int=0)
@@ -31,9 +32,9 @@ with page as materialized (
   update messages m set counted = false from failed where m.id = failed.old_id returning failed.new_id
 ), queued as (
   insert into messages (id, direction, kind, channel_id, contact_id, gate_id, origin, origin_id, snapshot_id, address,
-                        params, state)
+                        params, state, reason_code)
   select new_id, 'out', 'template', %(channel)s, contact_id, %(gate)s, %(origin)s, %(campaign)s, snapshot_id, address,
-         params, %(state)s
+         params, %(state)s, %(reason)s
   from failed order by new_id
 ), named as (
   update campaign_recipients r set message_id = failed.new_id from failed where r.id = failed.recipient_id
@@ -58,8 +59,11 @@ class RetriedPage:
     is_last: bool
 
 
-def retry_page(session: Session, campaign: Campaign) -> RetriedPage:
-    """Write new messages for the failed of the next page of recipients; `keep_retried` must follow."""
+def retry_page(session: Session, campaign: Campaign, *, doubted: bool = False) -> RetriedPage:
+    """Write new messages for the failed of the next page of recipients; `keep_retried` must follow.
+
+    `doubted` messages are not to be sent: a database that is lost may have sent them (`restoring.py`).
+    """
     row = run(
         session,
         _AGAIN,
@@ -69,16 +73,21 @@ def retry_page(session: Session, campaign: Campaign) -> RetriedPage:
         channel=campaign.channel_id,
         gate=campaign.gate_id,
         origin=Origin.CAMPAIGN,
-        state=MessageState.QUEUED,
+        state=MessageState.UNKNOWN if doubted else MessageState.QUEUED,
+        reason=RESTORED if doubted else None,
         span=ledger.RANGE_SIZE,
     )[0]
     spans = tuple((UUID(first), UUID(last), amount) for first, last, amount in row.spans)
     return RetriedPage(row.last_recipient, spans, is_last=row.looked_at < PAGE)
 
 
-def keep_retried(session: Session, campaign: Campaign, page: RetriedPage) -> None:
+def keep_retried(session: Session, campaign: Campaign, page: RetriedPage, *, doubted: bool = False) -> None:
     """The checkpoint, due work and counters of a page, in the transaction that wrote it; the campaign is locked by us."""
     campaign.retry_after = None if page.is_last else page.last_recipient
+    if doubted:
+        amount = sum(amount for _, _, amount in page.spans)
+        count_doubted(session, campaign.gate_id, amount, instead_of=MessageState.FAILED)
+        return
     ledger.queue_bulk(
         session,
         channel_id=campaign.channel_id,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import psycopg
@@ -12,6 +13,7 @@ from engine.cli.accounts import company_app, user_app
 from engine.cli.database import bootstrap, migrate, role_passwords
 from engine.cli.doctor import examine
 from engine.cli.reset import ResetRefused, reset_home
+from engine.cli.restore import RestoreRefused, confirm, run_restore, told
 from engine.cli.supervisor import SupervisorError
 from engine.cli.up import UpError, run_up
 from engine.core.bootstrap import bootstrap_script, database_urls
@@ -27,6 +29,7 @@ FORESEEN = (
     EmbeddedServerError,
     MasterIAError,
     ResetRefused,
+    RestoreRefused,
     SettingsError,
     SimulatorAwayError,
     SupervisorError,
@@ -75,6 +78,35 @@ def reset(
         typer.confirm(f"Delete all data in {home}?", abort=True)
     reset_home(home)
     typer.echo("Deleted. The next start makes the demo company anew.")
+
+
+@app.command()
+def restore(
+    ledger: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Another machine's folder of the erasure ledger; may be given again.",
+        ),
+    ] = None,
+    rest_was_not_sent: Annotated[
+        bool,
+        typer.Option(
+            "--rest-was-not-sent",
+            help="Nobody was written to whom the backup does not know of: a campaign whose recipients were still being "
+            "chosen goes on choosing them when a person resumes it.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make a database that was restored from a backup safe to open. Run it before the processes start.
+
+    Pauses every campaign, makes unknown what may have been sent since, and deletes and opts out again who was.
+    """
+    if not yes:
+        confirm(settings().home)
+    typer.echo(told(run_restore(ledger or (), rest_was_not_sent=rest_was_not_sent)))
 
 
 @app.command()

@@ -56,7 +56,7 @@ class Watch:
 def run_up() -> None:
     """Start everything, say where it answers, and stay until asked to stop."""
     given = settings()
-    with _only_one(given), _stop_on_signals():
+    with only_one(given), _stop_on_signals():
         swept = sweep(given.home)
         if swept:
             typer.echo(f"An earlier run was killed; what it had left was ended ({len(swept)}).")
@@ -244,7 +244,7 @@ def _bring_down(given: Settings, supervisor: Supervisor) -> None:
 
 
 @contextmanager
-def _only_one(given: Settings) -> Iterator[None]:
+def only_one(given: Settings) -> Iterator[None]:
     """Hold this home for as long as we live: the kernel lets go of it even when we are killed."""
     path = given.home / "run" / "up.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from engine.contacts.erasures import Kind, note
 from engine.contacts.events import contact_changed, contact_opted_out
 from engine.contacts.identities import Identity, as_identity, hashes_of, identities_of
 from engine.contacts.models import MARKETING, Consent, ConsentState, Contact, Suppression
@@ -57,10 +58,10 @@ def set_consent(
     log_consent(session, contact_id, state=state, source=said, recorded_by=recorded_by, said_at=at)
     identities = [as_identity(row) for row in identities_of(session, contact_id)]
     if state is ConsentState.WITHDRAWN:
-        suppress(session, identities, source=said)
+        suppress(session, contact_id, identities, source=said)
         contact_opted_out(session, contact, source=said, at=at)
     else:
-        lift_suppression(session, identities)
+        lift_suppression(session, contact_id, identities)
     contact.marketing_consent = state.value
     touch(session, contact)
     contact_changed(session, contact)
@@ -159,19 +160,22 @@ def log_consent(
     session.flush()
 
 
-def suppress(session: Session, identities: Collection[Identity], *, source: str) -> None:
-    """Keep an opt-out under the hash of each identity."""
+def suppress(session: Session, contact_id: UUID, identities: Collection[Identity], *, source: str) -> None:
+    """Keep a contact's opt-out under the hash of each identity, and in the ledger that outlives the database."""
+    hashes = sorted(hashes_of(session, identities))
+    note(session, Kind.OPTED_OUT, contact_id, hashes=hashes)
     rows = [
-        {"id": uuid7(), "purpose": MARKETING, "identity_hash": digest, "source": source}
-        for digest in sorted(hashes_of(session, identities))
+        {"id": uuid7(), "purpose": MARKETING, "identity_hash": digest, "source": source} for digest in hashes
     ]
     if rows:
         session.execute(insert(Suppression).values(rows).on_conflict_do_nothing())
 
 
-def lift_suppression(session: Session, identities: Collection[Identity]) -> None:
-    """Forget the opt-out of these identities, because the person said otherwise."""
-    session.execute(delete(Suppression).where(Suppression.identity_hash.in_(hashes_of(session, identities))))
+def lift_suppression(session: Session, contact_id: UUID, identities: Collection[Identity]) -> None:
+    """Forget the opt-out of a contact's identities, because the person said otherwise."""
+    hashes = hashes_of(session, identities)
+    note(session, Kind.OPTED_IN, contact_id, hashes=hashes)
+    session.execute(delete(Suppression).where(Suppression.identity_hash.in_(hashes)))
 
 
 def is_suppressed(session: Session, identities: Collection[Identity], *, purpose: str = MARKETING) -> bool:
@@ -199,11 +203,12 @@ def touch(session: Session, contact: Contact) -> None:
 def carry_opt_out(session: Session, contact: Contact, identities: Collection[Identity]) -> None:
     """Make a contact that gains identities opted out when they are, and them when it is."""
     if contact.marketing_consent == ConsentState.WITHDRAWN:
-        suppress(session, identities, source="known by another identity")
+        suppress(session, contact.id, identities, source="known by another identity")
     elif is_suppressed(session, identities):
         contact.marketing_consent = ConsentState.WITHDRAWN.value
         suppress(
             session,
+            contact.id,
             [as_identity(row) for row in identities_of(session, contact.id)],
             source="opted out before",
         )

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from engine.contacts.consent import suppress, touch
+from engine.contacts.erasures import Kind, note
 from engine.contacts.events import contact_changed, contact_gone, contacts_merged
 from engine.contacts.identities import as_identity, identities_of
 from engine.contacts.models import Consent, ConsentState, Contact, ContactIdentity, ContactTag, ImportContact
@@ -32,8 +33,9 @@ def merge_contacts(session: Session, *, kept: UUID, gone: UUID, repoint: Repoint
     keeper.last_inbound_at = max(filter(None, (keeper.last_inbound_at, leaver.last_inbound_at)), default=None)
     session.execute(delete(Contact).where(Contact.id == gone))
     session.expunge(leaver)
+    note(session, Kind.MERGED, gone, into=kept)
     if keeper.marketing_consent == ConsentState.WITHDRAWN:
-        suppress(session, [as_identity(row) for row in identities_of(session, kept)], source="merged")
+        suppress(session, kept, [as_identity(row) for row in identities_of(session, kept)], source="merged")
     touch(session, keeper)
     contacts_merged(session, kept=kept, gone=gone)
     contact_gone(session, leaver)

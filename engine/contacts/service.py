@@ -20,6 +20,7 @@ from engine.contacts.consent import (
     touch,
     withdraw_consent,
 )
+from engine.contacts.erasures import Kind, note
 from engine.contacts.events import contact_changed, contact_deleted, contact_gone
 from engine.contacts.identities import Identity, phone_identity
 from engine.contacts.models import (
@@ -153,6 +154,7 @@ def delete_contact(session: Session, contact_id: UUID) -> None:
     contact = get_locked(session, contact_id)
     contact_gone(session, contact)
     contact_deleted(session, contact)
+    note(session, Kind.ERASED, contact_id)
     session.execute(delete(Contact).where(Contact.id == contact_id))
     session.expunge(contact)
 

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: project_root() / ".masteria")
     spool_dir: Path = Path()
     media_dir: Path = Path()
+    ledger_dir: Path = Path()
 
     database_url: str = Field(default="", repr=False)
     database_system_url: str = Field(default="", repr=False)
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
             "home": home,
             "spool_dir": _under(home, self.spool_dir, "spool"),
             "media_dir": _under(home, self.media_dir, "media"),
+            "ledger_dir": _under(home, self.ledger_dir, "ledger"),
             "api_url": api_url.rstrip("/"),
             "public_url": (self.public_url or api_url).rstrip("/"),
             "simulator_url": (self.simulator_url or f"http://127.0.0.1:{self.simulator_port}").rstrip("/"),

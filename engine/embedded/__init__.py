@@ -24,6 +24,7 @@ from engine.embedded.server import (
     Server,
     die_with_parent,
     port_is_free,
+    spawn,
 )
 from engine.embedded.valkey import prepare_valkey, start_valkey, wait_for_valkey
 
@@ -39,6 +40,7 @@ __all__ = [
     "prepare_postgres",
     "prepare_valkey",
     "remember_urls",
+    "spawn",
     "start_postgres",
     "start_valkey",
     "wait_for_postgres",

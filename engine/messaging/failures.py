@@ -95,6 +95,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         N_("WhatsApp did not answer in time; the message may have gone out."),
         N_("Wait for WhatsApp's word. We do not send it twice by ourselves."),
     ),
+    "restored": Explanation(
+        N_("The database was restored from a backup; the message may have gone out before."),
+        N_("Wait for WhatsApp's word. We do not send it twice by ourselves."),
+    ),
     # The person
     "not_written": Explanation(
         N_("The message could not be written: a fault of ours, which is in the logs."),

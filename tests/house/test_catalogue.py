@@ -32,6 +32,7 @@ READ_ONLY_OR_LESS = {
     "alembic_version": {"SELECT"},
     "companies": {"SELECT"},
     "consents": {"SELECT", "INSERT"},
+    "erasure_ledger": {"SELECT", "INSERT"},
     "users": {"SELECT"},
 }
 EVERYTHING = {"SELECT", "INSERT", "UPDATE", "DELETE"}

@@ -362,6 +362,18 @@ PAUSES = {
     "not_frozen": N_(
         "Its audience could not be gathered: a fault of ours, which is in the logs. Resume it to try again."
     ),
+    "restored": N_(
+        "The database was restored from a backup. Who may have got the message meanwhile is shown as unknown, and is "
+        "not written to again. Look at them, then resume."
+    ),
+    "restored_rest": N_(
+        "The database was restored from a backup while recipients were still being chosen. Resuming chooses the others "
+        "and writes to them, so resume only if nobody else can have got the message meanwhile."
+    ),
+    "restored_start": N_(
+        "The database was restored from a backup, and this campaign may have begun meanwhile. Make sure that it did "
+        "not, then start it."
+    ),
     "template_gone": N_("The template of this campaign was deleted. Choose another one."),
     "channel_stands_still": N_("Its connection could not send when its time came. Mend that, then start it."),
     "template_not_approved": N_("WhatsApp does not approve its template, or no longer. Choose another."),

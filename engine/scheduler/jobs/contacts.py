@@ -1,15 +1,18 @@
-"""Contacts: files on their way in, in turns, so that a large one keeps no other waiting."""
+"""Contacts: files on their way in, in turns, so that a large one keeps no other waiting; the erasure ledger kept."""
 
 import time
 
 from sqlalchemy.orm import Session
 
+from engine.contacts import erasures
 from engine.contacts.imports.claims import DueImport, due_imports
 from engine.contacts.imports.run import run_import
 from engine.core.db import Work
 from engine.core.ids import TenantId
+from engine.core.settings import settings
 from engine.core.system import system_session
 from engine.scheduler.job import Job, each
+from engine.scheduler.queues import EVENTS
 from engine.scheduler.queues import JOBS as SLOW
 from engine.scheduler.shutdown import stopping
 
@@ -55,4 +58,13 @@ def _is_due(session: Session) -> bool:
     return bool(due_imports(session, limit=1))
 
 
-JOBS = (Job("import", SLOW, _is_due, _import),)
+def _keep_erasures() -> bool:
+    with system_session() as session:
+        return erasures.keep_due(session, settings().ledger_dir)
+
+
+JOBS = (
+    Job("import", SLOW, _is_due, _import),
+    # Not behind an import: what the ledger does not hold yet, a restore would forget.
+    Job("erasures", EVENTS, erasures.lines_wait, _keep_erasures),
+)
