@@ -15,7 +15,7 @@ from engine.core.system import system_session
 from engine.messaging import ledger
 from engine.messaging.channels.base import StatusReceipt
 from engine.messaging.counters import Steps
-from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
+from engine.messaging.models import DueSend, Gate, Lane, Message, MessageState, Origin
 from engine.messaging.receipts import apply_receipts
 from engine.messaging.restoring import RESTORED
 from engine.scheduler.jobs import JOBS
@@ -270,3 +270,23 @@ def test_companies_with_nothing_under_way_are_not_asked(shop: Shop) -> None:
 
     with system_session() as session:
         assert restoring.tenants_with_work(session) == [shop.tenant_id]
+
+
+def test_a_campaign_that_was_being_changed_is_held_back_and_goes_on_when_resumed(shop: Shop) -> None:
+    add_people(shop, 4)
+    campaign_id = begin(shop)
+    with shop.work.session() as session:
+        service.change_campaign(session, campaign_id, {"variables": {"body.1": {"text": "gente"}}})
+
+    restoring.hold_back(shop.work)
+    look(shop, campaign_id)
+    with shop.work.session() as session:
+        service.resume(session, campaign_id)
+        gate_id = queries.get_campaign(session, campaign_id).gate_id
+
+    assert states(shop) == {("unknown", RESTORED): 4}
+    assert campaign_of(shop, campaign_id).change_after is None
+    with shop.work.session() as session:
+        assert session.scalar(select(Gate.is_open).where(Gate.id == gate_id)), (
+            "nothing keeps it closed for ever"
+        )
