@@ -30,7 +30,8 @@ test: .dev ## Run every test, those in a real browser too; ARGS="-k name" choose
 	@scripts/find-chromium >/dev/null
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-chaos: .dev ## Long fault runs: processes killed, frozen and restarted under a campaign; ARGS="--seeds 17"
+chaos: .dev ## Long fault runs: planted bugs are found, then processes killed and frozen under campaigns; ARGS="--seeds 17"
+	@$(BIN)/pytest -m long -n 0 tests/faults
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: .dev ## Read the code: style, types, floors, house rules
@@ -51,6 +52,9 @@ bench-send: .dev ## Sending, raced against Node peers and the floor (needs Node 
 
 bench-receive: .dev ## Webhooks taken and statuses applied, raced against Express and the floor (needs Node and wrk)
 	@$(BIN)/python -m benchmarks.receive $(ARGS)
+
+bench-limits: .dev ## A slow provider, replies beside a blast, a large audience, memory; ARGS="--people 1000000"
+	@$(BIN)/python -m benchmarks.limits $(ARGS)
 
 bench-live: .dev ## From an event on the wire to a pixel on the console
 	@scripts/find-chromium >/dev/null
@@ -81,5 +85,5 @@ help:
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nStart with:  make up\n'
 
-.PHONY: help up doctor seed reset repair test chaos check format bench-send bench-receive bench-live bench-import widgets lock \
+.PHONY: help up doctor seed reset repair test chaos check format bench-send bench-receive bench-limits bench-live bench-import widgets lock \
 	.runtime .dev
