@@ -44,6 +44,7 @@ from engine.scheduler.jobs import JOBS
 
 log = logger(__name__)
 
+GOING = 2.0  # seconds that a closed connection may take to be gone from the server's list
 WAITS_AT_TARGET = (
     "PostgreSQL has reached its recovery target and waits there. Set recovery_target_action = 'promote' and start it "
     "again, or end the recovery with: select pg_wal_replay_resume()"
@@ -86,7 +87,7 @@ def run_restore(ledgers: Sequence[Path] = (), *, rest_was_not_sent: bool = False
             run(session, "delete from webhook_leases")
             clear_books(session)
         app_engine().dispose()
-        _refuse_company(
+        _refuse_others(
             "Master IA was started while this ran, and may have sent meanwhile. Stop it, and run this again."
         )
     # What an operator did stands in the log: there is no other book of it.
@@ -152,7 +153,7 @@ def _recovery_state(url: str) -> str:
 def _check() -> datetime | None:
     """Whether the database may be touched; answers with the time of the last change that was replayed."""
     found = revisions()
-    _refuse_company(
+    _refuse_others(
         "Master IA runs on this database. Stop its API and its workers everywhere, then run this again."
     )
     with system_session() as session:
@@ -173,17 +174,29 @@ def _check() -> datetime | None:
     return stands_at
 
 
-def _refuse_company(sentence: str) -> None:
-    """RestoreRefused when a process of the product is connected: all of them look at the database once a second."""
+def _refuse_others(sentence: str) -> None:
+    """RestoreRefused when a process of the product is connected: all of them look at the database once a second.
+
+    One that has just ended may still be seen for a moment, so who is there must be there for a while.
+    """
+    until = time.monotonic() + GOING
+    while others := _others():
+        if time.monotonic() > until:
+            raise RestoreRefused(f"{sentence} ({others} connected)")
+        time.sleep(0.05)
+
+
+def _others() -> int:
+    """How many connections of the product there are besides this one."""
     with system_session() as session:
-        others = run(
-            session,
-            """select count(*) as n from pg_stat_activity
-               where datname = current_database() and usename = any(%(roles)s) and pid <> pg_backend_pid()""",
-            roles=[APP_ROLE, SYSTEM_ROLE],
-        )[0].n
-    if others:
-        raise RestoreRefused(f"{sentence} ({others} connected)")
+        return int(
+            run(
+                session,
+                """select count(*) as n from pg_stat_activity
+                   where datname = current_database() and usename = any(%(roles)s) and pid <> pg_backend_pid()""",
+                roles=[APP_ROLE, SYSTEM_ROLE],
+            )[0].n
+        )
 
 
 def _keep_last_lines() -> None:

@@ -96,5 +96,6 @@ def _value(kind: str) -> Any:
         "date": datetime.now(UTC).date(),
         "text[]": [],
         "uuid[]": [],
+        "bytea[]": [],
     }
     return values.get(kind, 1)  # all else is a number
