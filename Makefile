@@ -50,6 +50,9 @@ format: .dev ## Put every file into our form
 bench-send: .dev ## Sending, raced against Node peers and the floor (needs Node and wrk); ARGS="--only product"
 	@$(BIN)/python -m benchmarks.send $(ARGS)
 
+bench-where: .dev ## Where each microsecond of sending goes; ARGS="--profiles folder/" (needs py-spy)
+	@$(BIN)/python -m benchmarks.where $(ARGS)
+
 bench-receive: .dev ## Webhooks taken and statuses applied, raced against Express and the floor (needs Node and wrk)
 	@$(BIN)/python -m benchmarks.receive $(ARGS)
 
@@ -85,5 +88,5 @@ help:
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nStart with:  make up\n'
 
-.PHONY: help up doctor seed reset repair test chaos check format bench-send bench-receive bench-limits bench-live bench-import widgets lock \
+.PHONY: help up doctor seed reset repair test chaos check format bench-send bench-where bench-receive bench-limits bench-live bench-import widgets lock \
 	.runtime .dev

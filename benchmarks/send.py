@@ -13,7 +13,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,14 +81,18 @@ class Product:
         time.sleep(3)
         return cls(stack, api, numbers, import_id, messages)
 
-    def send(self) -> dict[str, Any]:
-        """One measurement: the audiences are written first and told apart, as the peers' rows are there as well."""
+    def send(self, before: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """One measurement: the audiences are written first and told apart, as the peers' rows are there as well.
+
+        `before` is called just before the sending begins.
+        """
         at_first = read(self.stack)
         taken = self._accepts()
         campaigns = [start_campaign(self.api, *number, self.import_id) for number in self.numbers]
         self._freeze(campaigns)
         early = sum(one["counts"]["accepted"] for one in look(self.api, campaigns))
-        before, began = read(self.stack), datetime.now(UTC)
+        before()
+        at_start, began = read(self.stack), datetime.now(UTC)
         for campaign in campaigns:
             self.api.post(f"/v1/campaigns/{campaign}/resume").raise_for_status()
         seen = wait(self.api, campaigns)
@@ -97,7 +101,7 @@ class Product:
         posts, distinct = (now - then for now, then in zip(self._accepts(), taken, strict=True))
         accepted = sum(one["counts"]["accepted"] for one in seen)
         sent = accepted - early
-        used = spent(before, after)
+        used = spent(at_start, after)
         return {
             "name": "product",
             "messages": accepted,
@@ -109,7 +113,9 @@ class Product:
             "cpu_us_by_part": {
                 part: round(value / sent * 1e6, 1) for part, value in sorted(used.items()) if value
             },
-            "cpu_us_of_writing_the_audience": round(of_product(spent(at_first, before)) / accepted * 1e6, 1),
+            "cpu_us_of_writing_the_audience": round(
+                of_product(spent(at_first, at_start)) / accepted * 1e6, 1
+            ),
             "memory_mb": {part: round(size / 1e6) for part, size in sorted(after.memory.items())},
         }
 

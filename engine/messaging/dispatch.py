@@ -45,7 +45,7 @@ from engine.messaging.wirebook import WireBook
 
 WIDTH = 256  # calls under way at once in this process; of one channel half of them: 1,000 a second at 120 ms
 FOR_REPLIES = 16  # of which bulk never takes the last
-GROUP = 512  # messages of a channel that are marked and not yet called
+GROUP = 512  # messages of a channel that are marked and not yet called, at most: see Line.ahead
 RANGES = 48  # ranges of bulk held at once: as many channels share this process
 REPLIES_AT_ONCE = 32  # and so many ranges that do not wait for those
 LEAST_WAIT, LONGEST_WAIT = (
@@ -223,7 +223,7 @@ class Dispatcher:
         # A channel marks from one range at a time: larger groups, fewer commits.
         if next(other for other in siblings if other.waiting and not other.dropped) is not held:
             return 0
-        group = min(GROUP, 4 * self._wire.width)
+        group = min(GROUP, 4 * self._wire.width, held.line.ahead(time.monotonic()))
         room = group - sum(len(other.marked) for other in siblings)
         wanted = min(room, len(held.waiting), self._book.room)
         return held.line.tokens(wanted, at_once=not held.is_bulk)
@@ -334,7 +334,7 @@ class Dispatcher:
             return
         self._wire.begin(request, call)
         held.under_way += 1
-        held.line.under_way += 1
+        held.line.begin()
         self.calls += 1
 
     def _collect(self) -> None:

@@ -39,6 +39,10 @@ KEPT_SECONDS = 15.0
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
 TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
+# What is marked must be called within seconds. So no more is marked ahead than was called lately in as long as this.
+AHEAD = 1.0
+LEAST_AHEAD = 16
+PACE_EVERY = 0.4  # seconds over which calls are counted
 
 log = logger(__name__)
 
@@ -72,6 +76,9 @@ class Line:
         self.resting_until = 0.0
         self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
         self.under_way = 0
+        self._begun = 0
+        self._begun_since = 0.0
+        self._pace = 0.0
         self._read_at = self._noted_at = float("-inf")
         self._tokens = 0
         self._ask_again_at = 0.0
@@ -93,6 +100,18 @@ class Line:
             self.rate = float(channel.rate_per_second)
             self._bucket = LocalBucket(self.rate)
         self._read_at = time.monotonic()
+
+    def begin(self) -> None:
+        """Count a call that begins."""
+        self.under_way += 1
+        self._begun += 1
+
+    def ahead(self, now: float) -> int:
+        """How many may stand marked and not yet called: what this process gets through, however slow it is."""
+        if now - self._begun_since >= PACE_EVERY:
+            self._pace = self._begun / (now - self._begun_since)
+            self._begun, self._begun_since = 0, now
+        return max(int(self._pace * AHEAD), LEAST_AHEAD)
 
     @property
     def rests(self) -> bool:
