@@ -82,7 +82,7 @@ def replies_beside_a_blast(product: Product, number: str, threads: Sequence[str]
     for turn in range(REPLIES):
         path = f"/v1/conversations/{threads[turn % len(threads)]}/messages"
         at = time.time()
-        answer = product.api.post(path, json={"kind": "text", "text": f"Resposta {turn}"})
+        answer = product.api.post(path, json={"text": f"Resposta {turn}"})
         answer.raise_for_status()
         began[answer.json()["id"]] = at * 1000
         time.sleep(BETWEEN_REPLIES)

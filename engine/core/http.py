@@ -25,6 +25,7 @@ CALL_SECONDS = 10.0
 MEBIBYTE = 1024 * 1024
 NO_HEADERS: Mapping[str, str] = {}
 DOWNLOAD_PIECE = 256 * 1024
+LINGER = 0.003  # seconds in which more calls may end once one has: each look costs as much as there are calls under way
 KEPT_SECONDS = 4  # shorter than any server's keep-alive (uvicorn and Node: 5 s): a line closed as we write is a message unknown
 
 # libcurl errors after which no byte of the request can have been acted on (curl/curl.h).
@@ -212,6 +213,7 @@ class Wire:
         ended = list(self._ended())
         if not ended and self.under_way:
             self._multi.select(wait)
+            time.sleep(LINGER)
             self._multi.perform()
             ended = list(self._ended())
         return ended
