@@ -35,7 +35,6 @@ os.environ["MASTERIA_HOME"] = str(HOME)
 # What takes minutes begins first, so that no core waits for it at the end; the rest goes in its own order.
 LONGEST_FIRST = (
     "tests/faults/",
-    "tests/walks/test_campaign_under_faults.py",
     "tests/walks/",
     "tests/console/test_console_in_the_browser.py",
     "tests/cli/test_up.py",

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from engine.messaging.models import MessageState
 from tests.faults.deeds import DEEDS, Deed
 from tests.faults.invariants import broken_invariants
 from tests.walks.stack import Stack, approved_template, eventually, import_people, sandbox_channel
@@ -57,6 +58,7 @@ class Chaos:
         self.wait_for_calm()
         kills = sum(deed.kills_senders for deed in self.deeds)
         self.broken += broken_invariants(self.stack, self.campaign_id, self.number, kills=kills)
+        self.broken += self.wrongly_listed()
         return self.broken
 
     def prepare(self) -> None:
@@ -123,6 +125,27 @@ class Chaos:
             seconds=CALM_SECONDS,
             why=self.said("the provider still has something to say"),
         )
+
+    def wrongly_listed(self) -> list[str]:
+        """What a person reads of the campaign: everybody once, and as many in each state as the counters say (I4, I6)."""
+        path = f"/v1/campaigns/{self.campaign_id}"
+        found: Counter[str] = Counter()
+        people: set[str] = set()
+        after: str | None = None
+        while True:
+            page = self.api.get(
+                f"{path}/recipients", params={"limit": 200} | ({"after": after} if after else {})
+            ).json()
+            found.update(person["state"] for person in page["items"])
+            people.update(person["message_id"] for person in page["items"])
+            after = page["next"]
+            if after is None:
+                break
+        counts = self.api.get(path).json()["counts"]
+        counted = {state: n for state, n in counts.items() if state in MessageState and n}
+        if len(people) == sum(found.values()) == counts["total"] and counted == found:
+            return []
+        return [f"I4, I6: the list shows {len(people)} people, {dict(found)}, and the counters {counts}"]
 
     def has_ended(self) -> bool:
         """True once nothing more of the campaign will be sent."""
