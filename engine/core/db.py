@@ -17,7 +17,7 @@ import psycopg
 from psycopg.types.json import set_json_loads
 from sqlalchemy import TIMESTAMP, Engine, MetaData, Row, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
 from engine.core.errors import DatabaseAway
@@ -51,23 +51,25 @@ NAMING = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long one statement may take, and how long it may wait for a lock, in seconds.
+    """How long one statement may take, how long it may wait for a lock, and a transaction for its next word; in seconds.
 
+    `idle`: a process that stands still in the middle of a transaction holds what others wait for; the server ends it.
     `by_key`: what is asked for is named by its keys, so that a plan may look rows up and do nothing else. A month's
     partition of messages has no statistics while it is new, and the planner then reads it whole for each batch.
     """
 
     statement: float
     lock: float
+    idle: float
     by_key: bool = False
 
 
 # Somebody waits for the answer, and a place among few is held meanwhile.
-OF_REQUEST = Limits(statement=10, lock=3)
+OF_REQUEST = Limits(statement=10, lock=3, idle=10)
 # A page of an audience or of a file takes seconds; what takes minutes is stuck.
-OF_JOB = Limits(statement=120, lock=20)
+OF_JOB = Limits(statement=120, lock=20, idle=60)
 # Batches on the way out and in: rows by their ids, in the order given, so that two writers never deadlock.
-OF_BATCHES = Limits(statement=60, lock=20, by_key=True)
+OF_BATCHES = Limits(statement=60, lock=20, idle=5, by_key=True)
 
 
 class Base(DeclarativeBase):
@@ -117,7 +119,7 @@ def app_engine() -> Engine:
 
 _NAME_TENANT = """
 select set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),
-       set_config('app.tenant_id', %s, true)"""
+       set_config('idle_in_transaction_session_timeout', %s, true), set_config('app.tenant_id', %s, true)"""
 _NAME_TENANT_BY_KEY = _NAME_TENANT + "".join(
     f", set_config('enable_{way}', 'off', true)" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
 )
@@ -132,7 +134,7 @@ def _name_the_tenant(session: Session, _transaction: SessionTransaction, connect
     # set_config(..., is_local=true) ends with the transaction: a pooled connection never carries a tenant over.
     connection.exec_driver_sql(
         _NAME_TENANT_BY_KEY if limits.by_key else _NAME_TENANT,
-        (_ms(limits.statement), _ms(limits.lock), str(session.info.get("tenant_id") or "")),
+        (_ms(limits.statement), _ms(limits.lock), _ms(limits.idle), str(session.info.get("tenant_id") or "")),
     )
 
 
@@ -156,7 +158,7 @@ def transaction_on(engine: Engine, tenant_id: UUID | None, limits: Limits = OF_J
     try:
         yield session
         session.commit()
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
         if _is_connection_loss(error) or _is_passing(error):
             raise DatabaseAway() from error
         raise
@@ -188,16 +190,17 @@ def _opened(engine: Engine, tenant_id: UUID | None, limits: Limits) -> Session:
     raise DatabaseAway()
 
 
-def _is_connection_loss(error: OperationalError | InterfaceError) -> bool:
+def _is_connection_loss(error: OperationalError | InterfaceError | InternalError) -> bool:
     """True when the server could not be reached or went away, rather than refused the statement."""
     return _was_lost(getattr(error.orig, "sqlstate", None))
 
 
 def _was_lost(sqlstate: str | None) -> bool:
-    return sqlstate is None or sqlstate.startswith(("08", "57P"))
+    # 25P03: this process stood still in the middle of its transaction, and the server ended it.
+    return sqlstate is None or sqlstate == "25P03" or sqlstate.startswith(("08", "57P"))
 
 
-def _is_passing(error: OperationalError | InterfaceError) -> bool:
+def _is_passing(error: OperationalError | InterfaceError | InternalError) -> bool:
     """True for a deadlock, and for a server that is out of disk, memory or connections."""
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     return sqlstate in ("40001", "40P01") or sqlstate.startswith("53")
@@ -231,7 +234,7 @@ def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tupl
     try:
         with driver.cursor(binary=True) as cursor:
             rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.InternalError) as error:
         # SQLAlchemy does not hear of it: the pool is told, and the same is said as of any other statement.
         if not _was_lost(error.sqlstate):
             raise

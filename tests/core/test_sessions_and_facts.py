@@ -154,7 +154,10 @@ def test_a_statement_that_is_refused_is_not_a_database_that_is_away(database: Da
 def test_a_session_limits_how_long_a_statement_takes_and_waits(
     database: DatabaseUrls, opened: Callable[[Limits], AbstractContextManager[Session]]
 ) -> None:
-    asked = text("select current_setting('statement_timeout'), current_setting('lock_timeout')")
+    asked = text(
+        "select current_setting('statement_timeout'), current_setting('lock_timeout'),"
+        " current_setting('idle_in_transaction_session_timeout')"
+    )
 
     with opened(OF_REQUEST) as session:
         told = [session.execute(asked).one()]
@@ -162,19 +165,31 @@ def test_a_session_limits_how_long_a_statement_takes_and_waits(
             told.append(session.execute(asked).one())
         told.append(session.execute(asked).one())
 
-    assert told == [("10s", "3s"), ("10s", "200ms"), ("10s", "3s")]
+    assert told == [("10s", "3s", "10s"), ("10s", "200ms", "10s"), ("10s", "3s", "10s")]
 
 
 def test_who_waits_for_a_lock_too_long_is_told(database: DatabaseUrls) -> None:
     def wait_behind(other: Session) -> None:
         run(other, "select pg_advisory_xact_lock(7)")
-        with tenant_session(TENANT, Limits(statement=10, lock=0.05)) as session:
+        with tenant_session(TENANT, Limits(statement=10, lock=0.05, idle=10)) as session:
             run(session, "select pg_advisory_xact_lock(7)")
 
     with tenant_session(TENANT) as other, pytest.raises(OperationalError) as refusal:
         wait_behind(other)
 
     assert getattr(refusal.value.orig, "sqlstate", None) == "55P03"
+
+
+def test_who_stands_still_in_a_transaction_holds_nobody_up_for_long(database: DatabaseUrls) -> None:
+    def stand_still() -> None:
+        with tenant_session(TENANT, Limits(statement=10, lock=5, idle=0.1)) as session:
+            run(session, "select pg_advisory_xact_lock(7)")
+            with tenant_session(TENANT) as other:
+                run(other, "select pg_advisory_xact_lock(7)")  # waits for the server to end the first
+            run(session, "select 1")
+
+    with pytest.raises(DatabaseAway):
+        stand_still()
 
 
 def test_a_session_across_tenants_is_nobodys(database: DatabaseUrls) -> None:

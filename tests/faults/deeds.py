@@ -6,18 +6,21 @@ The names are those of the fault table in docs/operations.md. Only processes of 
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import psutil
 import psycopg
 import redis
 
-from tests.walks.stack import Stack
+from tests.walks.stack import Stack, eventually
 
 FROZEN_SECONDS = 8.0
 PAST_A_LEASE = 36.0
+ENOUGH = 3  # messages that two processes have in hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,47 @@ def freeze_one(stack: Stack, seconds: float = PAST_A_LEASE) -> None:
     busiest.suspend()
     time.sleep(seconds)
     busiest.resume()
+
+
+def freeze_in_the_middle(stack: Stack, called_at_once: int) -> None:
+    """One process stands still, with more marked than it can call, until another is in the middle of that."""
+    children = {process.pid: process for process in stack.processes("-Q send") if _is_child(process)}
+    with psycopg.connect(stack.database_url(), autocommit=True) as connection:
+        pid, messages = eventually(
+            lambda: _fullest(connection, children, called_at_once + ENOUGH),
+            seconds=60,
+            why="no process has more than it can call",
+        )
+        children[pid].suspend()
+        try:
+            eventually(
+                lambda: _marked_anew(connection, messages) >= ENOUGH,
+                seconds=PAST_A_LEASE,
+                why="nobody took over what the process that stands still had marked",
+            )
+        finally:
+            children[pid].resume()
+
+
+def _fullest(
+    connection: psycopg.Connection[Any], children: Mapping[int, psutil.Process], amount: int
+) -> tuple[int, list[UUID]] | None:
+    """A process with at least so many messages marked, and the messages."""
+    rows = connection.execute(
+        """select split_part(d.holder, '.', 2)::int, array_agg(m.id)
+           from messages m join due_sends d on d.tenant_id = m.tenant_id and d.id = m.work_id
+           where m.state = 'dispatching' group by 1 having count(*) >= %s""",
+        [amount],
+    ).fetchall()
+    return next(((pid, messages) for pid, messages in rows if pid in children), None)
+
+
+def _marked_anew(connection: psycopg.Connection[Any], messages: Sequence[UUID]) -> int:
+    row = connection.execute(
+        "select count(*) from messages where id = any(%s) and state = 'dispatching' and attempt > 1",
+        [messages],
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _kill_doors(stack: Stack) -> None:

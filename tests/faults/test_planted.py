@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from tests.faults.chaos import Chaos
-from tests.faults.deeds import DEEDS, Deed, freeze_one
+from tests.faults.deeds import DEEDS, Deed, freeze_in_the_middle
+from tests.faults.planted.bugs import CALLED_AT_ONCE
 from tests.walks.stack import running_apart
 
 PEOPLE = 800
 KILLED = DEEDS["F1 senders killed"]
 EVENTS_KILLED = DEEDS["F4 workers of events killed"]
-PAST_A_SHORT_LEASE = Deed(
-    "F3 a sender frozen past a short lease", lambda stack: freeze_one(stack, 14.0), kills_senders=True
+IN_THE_MIDDLE = Deed(
+    "F3 a sender frozen until another has taken over",
+    lambda stack: freeze_in_the_middle(stack, CALLED_AT_ONCE),
+    kills_senders=True,
 )
 
 
@@ -23,10 +26,9 @@ LATE = {
     "late_after": [1000, 1100],
 }  # at twenty times the speed: after the lease of whoever was killed
 
-# So slow that more is marked than can be called, and stays so in a process that stands still.
-SLOW = {"answer_after": [60, 80]}
-
-FROZEN = {"scenario": SLOW, "people": 1_500}
+# A slow provider, and processes with little in hand that always have more marked than they call.
+FROZEN = {"scenario": {"answer_after": [10, 14]}, "people": 500}
+SMALL = "short_leases,small_ranges,narrow_wire"
 
 
 def run(
@@ -54,14 +56,14 @@ def run(
         ("mark_after_the_call,short_leases", [KILLED] * 3, {}, "accepted twice"),
         ("unknown_sent_again,short_leases", [KILLED] * 3, {"scenario": LATE}, "accepted twice"),
         (
-            "lease_without_the_fence,short_leases",
-            [PAST_A_SHORT_LEASE] * 2,
+            f"lease_without_the_fence,{SMALL}",
+            [IN_THE_MIDDLE],
             FROZEN,
             "accepted twice",
         ),
         (
-            "settle_without_the_fence,short_leases",
-            [PAST_A_SHORT_LEASE] * 2,
+            f"settle_without_the_fence,{SMALL}",
+            [IN_THE_MIDDLE] * 2,
             FROZEN,
             "accepted twice",
         ),
@@ -78,4 +80,6 @@ def test_a_planted_bug_is_found(bug: str, deeds: list[Deed], more: Mapping[str, 
 @pytest.mark.long
 @pytest.mark.timeout(420)
 def test_the_same_faults_without_a_bug_break_nothing() -> None:
-    assert run("short_leases", [KILLED, PAST_A_SHORT_LEASE, EVENTS_KILLED], pauses=1) == []
+    deeds = [KILLED, IN_THE_MIDDLE, EVENTS_KILLED, IN_THE_MIDDLE]
+
+    assert run(SMALL, deeds, pauses=1, **FROZEN) == []

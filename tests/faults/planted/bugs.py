@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
+CALLED_AT_ONCE = 8  # of one channel, by a process with a narrow wire
+
 type Change = Callable[[ModuleType], None]
 
 
@@ -78,6 +80,16 @@ def _short_leases(module: ModuleType) -> None:
     module.LEASE_SECONDS = 6
 
 
+def _small_ranges(ledger: ModuleType) -> None:
+    """No bug: work is handed out in small pieces, so that what one process leaves is soon in another's hands."""
+    ledger.RANGE_SIZE = 50
+
+
+def _narrow_wire(dispatch: ModuleType) -> None:
+    """No bug: a process calls few at once, so that it always has more marked than it calls."""
+    dispatch.Dispatcher.__init__.__kwdefaults__["width"] = 2 * CALLED_AT_ONCE
+
+
 def _call_however_late(dispatch: ModuleType) -> None:
     """A process that stood still calls what it had marked before."""
     dispatch.FROZEN_AFTER = 600.0
@@ -99,5 +111,7 @@ BUGS: Mapping[str, Mapping[str, Change]] = {
         "engine.messaging.dispatch": _call_however_late,
         "engine.messaging.ledger": _renew_whoever_has_it,
     },
+    "small_ranges": {"engine.messaging.ledger": _small_ranges},
+    "narrow_wire": {"engine.messaging.dispatch": _narrow_wire},
     "short_leases": {"engine.messaging.ledger": _short_leases},
 }
