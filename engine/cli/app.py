@@ -13,7 +13,8 @@ from engine.cli.accounts import company_app, user_app
 from engine.cli.database import bootstrap, migrate, role_passwords
 from engine.cli.doctor import examine
 from engine.cli.reset import ResetRefused, reset_home
-from engine.cli.restore import RestoreRefused, confirm, run_restore, told
+from engine.cli.restore import confirm, run_restore, told
+from engine.cli.restored import RestoreRefused
 from engine.cli.supervisor import SupervisorError
 from engine.cli.up import UpError, run_up
 from engine.core.bootstrap import bootstrap_script, database_urls

@@ -5,54 +5,43 @@ back all that may have been sent, and reads the erasure ledger, which lies outsi
 provider; running it again finds nothing to do. How to make and restore a backup: docs/operations.md.
 """
 
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
 import typer
 from sqlalchemy.orm import Session
 
 from engine.campaigns.restoring import hold_back, tenants_with_work
-from engine.cli.database import migrate, revisions
-from engine.cli.up import only_one
+from engine.cli.database import revisions
+from engine.cli.restored import RestoreRefused, database_of
 from engine.contacts import erasures
-from engine.contacts.erasure_book import Entry, read
+from engine.contacts.erasure_book import Entry, Reading, is_kept_in, read
 from engine.contacts.erasure_replay import replay
 from engine.core.bootstrap import APP_ROLE, SYSTEM_ROLE
+from engine.core.crypto import master_key_fits
 from engine.core.db import Work, app_engine, run
 from engine.core.ids import TenantId
 from engine.core.log import logger
-from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Settings, settings
+from engine.core.settings import settings
 from engine.core.system import system_session
-from engine.embedded import (
-    RunningServer,
-    bootstrap_embedded,
-    data_directories,
-    prepare_postgres,
-    prepare_valkey,
-    remember_urls,
-    spawn,
-)
 from engine.messaging.recovery import clear_books
 from engine.scheduler.jobs import JOBS
 
 log = logger(__name__)
 
 GOING = 2.0  # seconds that a closed connection may take to be gone from the server's list
-WAITS_AT_TARGET = (
-    "PostgreSQL has reached its recovery target and waits there. Set recovery_target_action = 'promote' and start it "
-    "again, or end the recovery with: select pg_wal_replay_resume()"
+LAST_LINES = (
+    "Lines of the erasure ledger that the database still holds can't be written into its file: {error}"
 )
-
-
-class RestoreRefused(Exception):  # noqa: N818 (reads as what happened)
-    """The database can't be made safe now; the text is a sentence for the operator."""
+LEDGER = "The erasure ledger can't be read: {error}"
+OTHER_KEY = (
+    "This database was written under another MASTERIA_MASTER_KEY: set that one again (on one machine it stands in "
+    "secrets.env, which belongs to the backup). With this one no credentials are read and no opt-outs recognised."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +54,7 @@ class Report:
     messages: int = 0
     rest: int = 0
     lines: int = 0
+    strange: int = 0
     cut_off: int = 0
     erased: int = 0
     opted_out: int = 0
@@ -76,11 +66,13 @@ def run_restore(ledgers: Sequence[Path] = (), *, rest_was_not_sent: bool = False
 
     `ledgers` are folders of the erasure ledger besides this machine's own.
     """
+    _refuse_empty(ledgers)
     with database_of(settings()):
         stands_at = _check()
         _keep_last_lines()
+        reading = _read([settings().ledger_dir, *ledgers])
         report = _hold_back_all(rest_was_not_sent=rest_was_not_sent)
-        report = _replay_all(replace(report, stands_at=stands_at), [settings().ledger_dir, *ledgers])
+        report = _replay_all(replace(report, stands_at=stands_at), reading)
         _follow_facts()
         with system_session() as session:
             # Nobody's time is used up, and no book is asked about calls that this database never heard of.
@@ -95,61 +87,6 @@ def run_restore(ledgers: Sequence[Path] = (), *, rest_was_not_sent: bool = False
     return report
 
 
-@contextmanager
-def database_of(given: Settings) -> Iterator[None]:
-    """The database: a server's, or the embedded one, which is started for as long as this takes."""
-    if any(os.environ.get(name) for name in DATABASE_VARIABLES):
-        yield
-        return
-    if not any((folder / "PG_VERSION").exists() for folder in _places(given.home)):
-        raise RestoreRefused(
-            f"There is no database in {given.home}: put the base backup there as {given.home / 'postgres'}."
-        )
-    with only_one(given):
-        server = prepare_postgres(given.home)
-        running = RunningServer(server, spawn(server, given.home / "logs" / "postgres.log"))
-        try:
-            _wait_for_recovery(running)
-            remember_urls(given.home, database=bootstrap_embedded(given.home, server), redis_url=None)
-            if not os.environ.get(REDIS_VARIABLE) and not given.redis_url:
-                # Bells ring at an address, whether anybody hears them or not.
-                remember_urls(given.home, database=None, redis_url=prepare_valkey(given.home).url)
-            settings.cache_clear()
-            migrate()
-            yield
-        finally:
-            running.stop()
-
-
-def _places(home: Path) -> Iterator[Path]:
-    for folder in data_directories(home):
-        yield from (folder, folder / "postgres")
-
-
-def _wait_for_recovery(running: RunningServer) -> None:
-    """Return once the write-ahead log is replayed, however long that takes."""
-    while running.child.poll() is None:
-        state = _recovery_state(running.server.url)
-        if state == "done":
-            return
-        if state == "paused":
-            raise RestoreRefused(WAITS_AT_TARGET)
-        time.sleep(0.2)
-    raise RestoreRefused("PostgreSQL ended while it replayed its log: see postgres.log in the logs folder.")
-
-
-def _recovery_state(url: str) -> str:
-    """`paused` at the target, `done`, or on its way."""
-    try:
-        with psycopg.connect(url, connect_timeout=5) as connection:
-            row = connection.execute(
-                "select case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() else 'done' end"
-            ).fetchone()
-    except psycopg.OperationalError:
-        return "starting"  # it lets nobody in before its data is whole, nor in the moment in which it ends recovering
-    return str(row[0]) if row else "starting"
-
-
 def _check() -> datetime | None:
     """Whether the database may be touched; answers with the time of the last change that was replayed."""
     found = revisions()
@@ -160,6 +97,7 @@ def _check() -> datetime | None:
         row = run(
             session, "select pg_is_in_recovery() as recovers, pg_last_xact_replay_timestamp() as stands_at"
         )[0]
+        is_our_key = found.present != found.wanted or master_key_fits(session)
     if row.recovers:
         raise RestoreRefused(
             "PostgreSQL is still replaying its log, or waits at its recovery target. Once it is done, end the recovery "
@@ -170,6 +108,8 @@ def _check() -> datetime | None:
             f"The schema is at revision {found.present or 'none'}, the code wants {found.wanted}: run "
             "masteria migrate first."
         )
+    if not is_our_key:
+        raise RestoreRefused(OTHER_KEY)
     stands_at: datetime | None = row.stands_at
     return stands_at
 
@@ -203,8 +143,27 @@ def _keep_last_lines() -> None:
     """Lines of the ledger that the database still holds belong to what is read below."""
     more = True
     while more:
-        with system_session() as session:
-            more = erasures.keep_due(session, settings().ledger_dir)
+        try:
+            with system_session() as session:
+                more = erasures.keep_due(session, settings().ledger_dir)
+        except OSError as error:
+            raise RestoreRefused(LAST_LINES.format(error=error)) from None
+
+
+def _refuse_empty(ledgers: Sequence[Path]) -> None:
+    """A folder that somebody named on purpose and that holds nothing is the wrong one."""
+    for folder in ledgers:
+        if not is_kept_in(folder):
+            raise RestoreRefused(
+                f"No erasure ledger lies in {folder}: name the folder of its erasures-….jsonl."
+            )
+
+
+def _read(folders: Sequence[Path]) -> Reading:
+    try:
+        return read(folders)
+    except OSError as error:
+        raise RestoreRefused(LEDGER.format(error=error)) from None
 
 
 def _hold_back_all(*, rest_was_not_sent: bool) -> Report:
@@ -223,14 +182,14 @@ def _hold_back_all(*, rest_was_not_sent: bool) -> Report:
     return report
 
 
-def _replay_all(report: Report, folders: Sequence[Path]) -> Report:
-    reading = read(folders)
+def _replay_all(report: Report, reading: Reading) -> Report:
     by_tenant: dict[UUID, list[Entry]] = {}
     for entry in reading.entries:
         by_tenant.setdefault(entry.tenant_id, []).append(entry)
     with system_session() as session:
         present = _companies(session)
-    report = replace(report, lines=len(reading.entries), cut_off=reading.cut_off)
+    strange = sum(len(by_tenant[tenant_id]) for tenant_id in by_tenant.keys() - present)
+    report = replace(report, lines=len(reading.entries), strange=strange, cut_off=reading.cut_off)
     for tenant_id in sorted(by_tenant.keys() & present):
         done = replay(Work(TenantId(tenant_id)), by_tenant[tenant_id])
         report = replace(
@@ -264,6 +223,7 @@ def told(report: Report) -> str:
         ("messages that are now unknown", report.messages),
         ("  of them written down only now", report.rest),
         ("lines read from the erasure ledger", report.lines),
+        ("  of them of companies not in this database", report.strange),
         ("people deleted again", report.erased),
         ("people opted out again", report.opted_out),
         ("opt-outs kept again by number", report.suppressed),
@@ -273,6 +233,11 @@ def told(report: Report) -> str:
 
 
 def _about_the_ledger(report: Report) -> str:
+    if report.cut_off and not report.lines:
+        return (
+            f"  None of the {report.cut_off} lines in the erasure ledger can be read: that is no ledger, or a broken one.\n"
+            f"  Look into {settings().ledger_dir}, and run this again.\n"
+        )
     if report.cut_off:
         lines = f"{report.cut_off} lines of the ledger were cut off"
         return f"  {lines}; a crash does that, and each stands again further down.\n"

@@ -69,6 +69,11 @@ def read(folders: Iterable[Path]) -> Reading:
     return Reading(tuple(sorted(entries.values(), key=lambda entry: (entry.at, entry.id))), cut_off)
 
 
+def is_kept_in(folder: Path) -> bool:
+    """Whether files of a ledger lie there."""
+    return any(_files([folder]))
+
+
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
         yield from sorted(folder.glob(f"{PREFIX}*{SUFFIX}"))

@@ -101,6 +101,12 @@ def _key_for_reading(session: Session, key_id: UUID) -> bytes:
     return known
 
 
+def master_key_fits(session: Session) -> bool:
+    """Whether all companies' keys were wrapped under the present master key; a question on a system session."""
+    other = select(DataKey.id).where(DataKey.master_key_id != _master_key_id()).limit(1)
+    return session.scalar(other) is None
+
+
 def _master_key_id() -> str:
     """A name for the present master key that tells nothing of it."""
     return hashlib.sha256(b"master-key-id|" + settings().master_key_bytes).hexdigest()[:16]

@@ -14,11 +14,13 @@ from engine.embedded.postgres import (
     RunningPostgres,
     bootstrap_embedded,
     data_directories,
+    postgres_data,
     prepare_postgres,
     start_postgres,
     wait_for_postgres,
 )
 from engine.embedded.server import (
+    PASSWORDS_FILE,
     EmbeddedServerError,
     RunningServer,
     Server,
@@ -29,6 +31,7 @@ from engine.embedded.server import (
 from engine.embedded.valkey import prepare_valkey, start_valkey, wait_for_valkey
 
 __all__ = [
+    "PASSWORDS_FILE",
     "EmbeddedServerError",
     "RunningPostgres",
     "RunningServer",
@@ -37,6 +40,7 @@ __all__ = [
     "data_directories",
     "die_with_parent",
     "port_is_free",
+    "postgres_data",
     "prepare_postgres",
     "prepare_valkey",
     "remember_urls",

@@ -67,6 +67,7 @@ def prepare_postgres(home: Path, *, durable: bool = True) -> Server:
     password = kept_passwords(home)["superuser"]
     if not (data / "PG_VERSION").exists():
         _init_postgres(binaries, data, password, user)
+    _refuse_foreign_data(data, user)
     stop_leftover(data, data / "postmaster.pid", with_signal=STOP_SIGNAL)
     port = remembered_port(home, "postgres")
     conf = data / "masteria.conf"
@@ -217,6 +218,19 @@ def _data_place(home: Path, user: str | None) -> Path:
     place = SYSTEM_DATA / hashlib.sha256(str(home).encode()).hexdigest()[:12]
     place.mkdir(mode=0o711, parents=True, exist_ok=True)
     return place
+
+
+def postgres_data(home: Path) -> Path:
+    """Where PostgreSQL's data directory of this home is looked for, there or not."""
+    return _data_place(home, _unprivileged_user()) / "postgres"
+
+
+def _refuse_foreign_data(data: Path, user: str | None) -> None:
+    """Data that root has copied there; PostgreSQL would say so in its log only."""
+    if user is not None and data.stat().st_uid != pwd.getpwnam(user).pw_uid:
+        raise EmbeddedServerError(
+            f"{data} does not belong to {user}, whom PostgreSQL runs as: run chown -R {user} {data}"
+        )
 
 
 def data_directories(home: Path) -> list[Path]:

@@ -14,13 +14,14 @@ from engine.accounts.service import create_company
 from engine.campaigns import freezing, service
 from engine.campaigns.models import Campaign
 from engine.cli.app import app, sentence_of
-from engine.cli.restore import RestoreRefused, database_of, run_restore
+from engine.cli.restore import run_restore
+from engine.cli.restored import RestoreRefused, database_of
 from engine.contacts.erasure_book import Entry, append
 from engine.contacts.models import Contact
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import app_engine
 from engine.core.ids import TenantId, uuid7
-from engine.core.settings import settings
+from engine.core.settings import new_key, settings
 from engine.core.system import system_engine, system_session
 from engine.messaging.models import Message
 from tests.workshop import Shop, add_people, messages_of, open_shop
@@ -141,6 +142,53 @@ def test_nothing_is_touched_while_the_product_runs(shop: Shop, database: Databas
 
     assert code == 1
     assert "Master IA runs on this database. Stop its API and its workers everywhere" in told
+    assert {message.state for message in messages_of(shop)} == {"queued"}
+
+
+def test_a_folder_that_holds_no_ledger_is_refused(shop: Shop, tmp_path: Path) -> None:
+    code, told = restore("--yes", "--ledger", str(tmp_path))
+
+    assert (code, told) == (
+        1,
+        f"No erasure ledger lies in {tmp_path}: name the folder of its erasures-….jsonl.",
+    )
+    assert {message.state for message in messages_of(shop)} == {"queued"}
+
+
+def test_a_ledger_that_cannot_be_read_stops_it_before_anything_is_done(shop: Shop, ledger: Path) -> None:
+    (ledger / "erasures-2026-11.jsonl").mkdir(parents=True)
+
+    code, told = restore("--yes")
+
+    assert code == 1
+    assert told.startswith("The erasure ledger can't be read: ")
+    assert {message.state for message in messages_of(shop)} == {"queued"}
+
+
+def test_a_file_that_is_no_ledger_is_said_with_its_folder(shop: Shop, ledger: Path) -> None:
+    ledger.mkdir()
+    (ledger / "erasures-2026-11.jsonl").write_text("name,phone\nAna,1\n")
+
+    told = restore("--yes")[1]
+
+    assert "None of the 2 lines in the erasure ledger can be read" in told
+    assert str(ledger) in told
+
+
+def test_lines_of_companies_that_are_not_there_are_counted(shop: Shop, ledger: Path) -> None:
+    append(ledger, [Entry(uuid7(), uuid7(), "erased", uuid7(), NOON)])
+
+    assert figure(restore("--yes")[1], "of them of companies not in this database") == 1
+
+
+def test_another_master_key_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTERIA_MASTER_KEY", new_key())
+    settings.cache_clear()
+
+    code, told = restore("--yes")
+
+    assert code == 1
+    assert told.startswith("This database was written under another MASTERIA_MASTER_KEY")
     assert {message.state for message in messages_of(shop)} == {"queued"}
 
 
