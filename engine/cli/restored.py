@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from engine.cli.database import migrate
-from engine.cli.up import only_one
+from engine.cli.up import only_one, restore_mark
 from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Settings, settings
 from engine.embedded import (
     PASSWORDS_FILE,
@@ -43,6 +43,7 @@ def database_of(given: Settings) -> Iterator[None]:
         return
     with only_one(given):
         _refuse_half_a_backup(given.home)
+        restore_mark(given.home).touch()
         server = prepare_postgres(given.home)
         log = given.home / "logs" / "postgres.log"
         running = RunningServer(server, spawn(server, log))
@@ -55,6 +56,7 @@ def database_of(given: Settings) -> Iterator[None]:
             settings.cache_clear()
             migrate()
             yield
+            restore_mark(given.home).unlink()
         finally:
             running.stop()
 

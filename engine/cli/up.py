@@ -23,6 +23,7 @@ from engine.embedded import (
     Server,
     bootstrap_embedded,
     port_is_free,
+    postgres_data,
     prepare_postgres,
     prepare_valkey,
     remember_urls,
@@ -60,6 +61,7 @@ def run_up() -> None:
         swept = sweep(given.home)
         if swept:
             typer.echo(f"An earlier run was killed; what it had left was ended ({len(swept)}).")
+        _refuse_half_restored(given)
         listening = doors(given)
         _refuse_taken_ports(listening)
         embedded = _prepare_servers(given)
@@ -119,6 +121,15 @@ def _start_servers(given: Settings, supervisor: Supervisor, embedded: Mapping[Gr
 def _environment(given: Settings) -> dict[str, str]:
     """What every process inherits besides our own environment."""
     return {"MASTERIA_HOME": str(given.home), "PYTHONUNBUFFERED": "1"}
+
+
+def _refuse_half_restored(given: Settings) -> None:
+    """Who puts a backup back and forgets the rest would send again what that backup does not know of."""
+    if not any(os.environ.get(name) for name in DATABASE_VARIABLES) and is_being_restored(given.home):
+        raise UpError(
+            "This database is being restored from a backup, and would send again what it has forgotten: run masteria "
+            "restore to its end first (docs/operations.md)."
+        )
 
 
 def _refuse_taken_ports(listening: Sequence[Program]) -> None:
@@ -241,6 +252,16 @@ def _bring_down(given: Settings, supervisor: Supervisor) -> None:
     else:
         sweep(given.home)
         _prepare_servers(given)  # ends an embedded server that outlived its supervisor
+
+
+def restore_mark(home: Path) -> Path:
+    """The file that stands from the first moment of a restore to its last."""
+    return home / "run" / "restore.begun"
+
+
+def is_being_restored(home: Path) -> bool:
+    """Whether a backup was put here that has not been replayed, or not been made safe to its end."""
+    return restore_mark(home).exists() or (postgres_data(home) / "recovery.signal").exists()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.restored import RestoreRefused, database_of
+from engine.cli.up import UpError, is_being_restored, run_up
 from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, settings, write_env_file
 from engine.embedded import PASSWORDS_FILE, EmbeddedServerError, start_postgres
 
@@ -52,6 +53,25 @@ def test_passwords_of_another_database_are_told(home: Path) -> None:
     write_env_file(home / PASSWORDS_FILE, {"superuser": "another"})
 
     assert f"does not take the superuser's password in {PASSWORDS_FILE}" in refused()
+
+
+def test_the_product_does_not_start_on_a_backup_that_was_not_made_safe(home: Path) -> None:
+    recover(home, "restore_command = 'false'")
+
+    with pytest.raises(UpError, match="run masteria restore to its end first"):
+        run_up()
+
+
+def test_a_restore_that_did_not_come_to_its_end_leaves_its_mark(home: Path) -> None:
+    with pytest.raises(RestoreRefused, match="halfway"), database_of(settings()):
+        raise RestoreRefused("halfway")
+    halfway = is_being_restored(home)
+
+    with database_of(settings()):
+        pass
+
+    assert halfway
+    assert not is_being_restored(home)
 
 
 def test_a_log_that_ends_before_its_target_is_told_in_the_servers_words(home: Path) -> None:
