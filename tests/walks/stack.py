@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,7 @@ class Stack:
     simulator_port: int = field(default_factory=free_port)
     demo: bool = False
     planted: str = ""  # bugs of tests/faults/planted, with a comma between
+    settings: Mapping[str, str] = field(default_factory=dict)  # more of them, as an operator sets them
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -83,6 +84,7 @@ class Stack:
                 "MASTERIA_DEMO_PASSWORD": PASSWORD,
             }
             | self._bugs
+            | self.settings
         )
 
     @property
@@ -261,14 +263,18 @@ def approved_template(stack: Stack, api: httpx.Client, channel_id: str, **change
     return template_id
 
 
-def import_people(api: httpx.Client, amount: int, *, first: int = 0) -> str:
-    """People from a messy file; answers with the id of the import, which has ended."""
+def import_people(api: httpx.Client, amount: int, *, first: int = 0, willing: bool = False) -> str:
+    """People from a messy file, who want marketing when `willing`; answers with the import's id, which has ended."""
     lines = ["Nome;Celular;Cidade"]
     lines += [
         f"Pessoa {number};(11) 9{10_000_000 + number:08d};Santos" for number in range(first, first + amount)
     ]
     file = "\r\n".join(lines).encode("cp1252")
-    answer = api.post("/v1/contacts/imports", files={"file": ("clientes.csv", file, "text/csv")})
+    answer = api.post(
+        "/v1/contacts/imports",
+        files={"file": ("clientes.csv", file, "text/csv")},
+        data={"consent": json.dumps({"purpose": "marketing", "source": "feira"})} if willing else {},
+    )
     assert answer.status_code == 202, answer.text
     import_id: str = answer.json()["id"]
 
