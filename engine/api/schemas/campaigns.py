@@ -363,8 +363,8 @@ PAUSES = {
         "Its audience could not be gathered: a fault of ours, which is in the logs. Resume it to try again."
     ),
     "restored": N_(
-        "The database was restored from a backup. Who may have got the message meanwhile is shown as unknown, and is "
-        "not written to again. Look at them, then resume."
+        "The database was restored from a backup. Who may have got the message meanwhile is shown as not confirmed, "
+        "and is not written to again. Look at them, then resume."
     ),
     "restored_rest": N_(
         "The database was restored from a backup while recipients were still being chosen. Resuming chooses the others "
