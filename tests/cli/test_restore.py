@@ -1,5 +1,7 @@
 """`masteria restore` from the operator's side: what it refuses, what it does to all companies, what it says."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +23,10 @@ from engine.contacts.models import Contact
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import app_engine
 from engine.core.ids import TenantId, uuid7
-from engine.core.settings import new_key, settings
+from engine.core.settings import new_key, project_root, settings
 from engine.core.system import system_engine, system_session
 from engine.messaging.models import Message
+from tests.walks.stack import eventually
 from tests.workshop import Shop, add_people, messages_of, open_shop
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -78,6 +81,13 @@ def figure(told: str, name: str) -> int:
 def contacts_of(shop: Shop) -> list[UUID]:
     with shop.work.session() as session:
         return list(session.scalars(select(Contact.id).order_by(Contact.id)))
+
+
+def how_it_stands(shop: Shop) -> tuple[str, set[str]]:
+    """The campaign's status, and its messages' states."""
+    with shop.work.session() as session:
+        status = session.scalars(select(Campaign.status)).one()
+    return status, {message.state for message in messages_of(shop)}
 
 
 def test_all_of_it_is_done_and_told_and_a_second_time_there_is_nothing_to_do(
@@ -190,6 +200,33 @@ def test_another_master_key_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPat
     assert code == 1
     assert told.startswith("This database was written under another MASTERIA_MASTER_KEY")
     assert {message.state for message in messages_of(shop)} == {"queued"}
+
+
+def test_killed_in_the_middle_it_is_brought_to_its_end_by_a_second_run(
+    shop: Shop, database: DatabaseUrls
+) -> None:
+    app_engine().dispose()
+    system_engine().dispose()
+    with psycopg.connect(database.owner) as owner:
+        owner.execute("lock table messages in access exclusive mode")  # it comes as far as that
+        first = subprocess.Popen([sys.executable, "-m", "engine.cli", "restore", "--yes"], cwd=project_root())
+        eventually(
+            lambda: owner.execute(
+                """select 1 from pg_locks l join pg_stat_activity a using (pid)
+                   where not l.granted and a.datname = current_database()"""
+            ).fetchone(),
+            why="it never came to the messages",
+        )
+        first.kill()
+        first.wait()
+    halfway = how_it_stands(shop)
+
+    code, told = restore("--yes")
+
+    assert code == 0, told
+    assert halfway == ("pausing", {"queued"})
+    assert how_it_stands(shop) == ("paused", {"unknown"})
+    assert [figure(told, name) for name in ("campaigns", "messages")] == [1, 3]
 
 
 def test_it_asks_first(shop: Shop) -> None:

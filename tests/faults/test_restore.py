@@ -47,6 +47,7 @@ def test_a_restored_campaign_writes_to_nobody_twice(folder: Path, to_a_moment: b
 def test_without_the_command_people_are_written_to_twice(folder: Path) -> None:
     broken = drill(folder, to_a_moment=True, with_the_command=False).run()
 
+    print("Without masteria restore:", *broken, sep="\n")
     assert any("got the message twice" in one for one in broken), broken
     assert any("the deleted person is back" in one for one in broken), broken
     assert any("the opt-out is forgotten" in one for one in broken), broken
