@@ -301,7 +301,8 @@ class Drill:
         lines = [f"Restored to {self.until or 'the end of the log'}; lost at {self.crashed_at.isoformat()}."]
         if stands_at := re.search(r"The database stands at (.+) UTC\.", self.said):
             at = datetime.fromisoformat(stands_at[1]).replace(tzinfo=UTC).timestamp()
-            lines.append(f"{crash - at:8.1f} s of the database are lost (RPO)")
+            why = "chosen by the operator" if self.to_a_moment else "RPO"
+            lines.append(f"{crash - at:8.1f} s of the database are lost ({why})")
         lines += [f"{seconds:8.1f} s {step}" for step, seconds in self.seconds.items()]
         lines += [
             self.said,
