@@ -3,12 +3,15 @@
 A database that hangs, rather than being away, leaves calls waiting for as long as the network holds. Threads can't be
 broken off, so the request is let go on by itself and its late answer is dropped; it keeps its place (`deps.PLACES`), so
 that those which hang can't grow in number.
+
+A body has its own time: half a minute, and longer while it comes in at a pace that an honest line has.
 """
 
 import asyncio
 import time
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.api.errors import problem
@@ -19,6 +22,8 @@ from engine.core.log import logger
 ROUTE_SECONDS = 15.0
 # For a route that waits on a provider: several calls, each with a limit of its own.
 PROVIDER_SECONDS = 110.0
+BODY_SECONDS = 25.0
+BODY_PACE = 16 * 1024  # bytes a second; a large file may take hours at it
 
 log = logger(__name__)
 
@@ -108,13 +113,21 @@ class Deadline:
 
 def _counted(receive: Receive, patience: Patience) -> Receive:
     has_all = False
+    began = asyncio.get_running_loop().time()
+    size = 0
 
     async def receiving() -> Message:
-        nonlocal has_all
+        nonlocal has_all, size
         if has_all:  # from here on it is only asked whether somebody still listens
             return await receive()
         patience.body_comes(comes=True)
-        message = await receive()
+        try:
+            async with asyncio.timeout_at(began + BODY_SECONDS + size / BODY_PACE):
+                message = await receive()
+        except TimeoutError as error:
+            # The framework passes this one on as it is; what is left of the body is not worth reading.
+            raise HTTPException(408, headers={"Connection": "close"}) from error
+        size += len(message.get("body", b""))
         has_all = not message.get("more_body", False)
         patience.body_comes(comes=False)
         return message

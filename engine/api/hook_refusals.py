@@ -20,7 +20,7 @@ REFUSALS: Mapping[int, tuple[str, str, str]] = {
     403: ("forbidden", NOT_ALLOWED, N_("The verify token is not that of the connection at this address.")),
     404: ("not_found", TITLES[404], PLAIN[404][1]),
     405: ("method_not_allowed", TITLES[405], PLAIN[405][1]),
-    408: ("timed_out", N_("Too slow"), N_("The body did not come in time.")),
+    408: (PLAIN[408][0], TITLES[408], PLAIN[408][1]),
     413: ("too_large", TITLES[413], PLAIN[413][1]),
     503: (
         "unavailable",

@@ -74,10 +74,12 @@ def doors(given: Settings) -> tuple[Program, ...]:
         )
 
     trust = ("--forwarded-allow-ips", given.trusted_proxies)
+    # Strangers come to this one: whoever says a letter a minute is not waited for.
+    care = ("--http", "engine.api.wire:PatientProtocol")
     # As a provider's front does: lines are kept open longer than a busy client forgets them.
     patience = ("--timeout-keep-alive", "75")
     return (
-        door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz", *trust),
+        door("api", "engine.api.app:app", given.api_port, "MASTERIA_API_PORT", "/readyz", *trust, *care),
         door("console", "console.main:app", given.console_port, "MASTERIA_CONSOLE_PORT", "/readyz", *trust),
         door(
             "simulator",
