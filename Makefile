@@ -31,7 +31,7 @@ test: .dev ## Run every test, those in a real browser too; ARGS="-k name" choose
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: .dev ## Long fault runs: planted bugs are found, then processes killed and frozen under campaigns; ARGS="--seeds 17"
-	@$(BIN)/pytest -m long -n 0 tests/faults --ignore tests/faults/test_restore.py
+	@$(BIN)/pytest -m long -n 0 -s tests/faults --ignore tests/faults/test_restore.py
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 drill: .dev ## Lose a machine in the middle of a campaign, restore another from its backup, ask the provider's log

@@ -127,9 +127,10 @@ def _counted(receive: Receive, patience: Patience) -> Receive:
         except TimeoutError as error:
             # The framework passes this one on as it is; what is left of the body is not worth reading.
             raise HTTPException(408, headers={"Connection": "close"}) from error
+        finally:
+            patience.body_comes(comes=False)
         size += len(message.get("body", b""))
         has_all = not message.get("more_body", False)
-        patience.body_comes(comes=False)
         return message
 
     return receiving

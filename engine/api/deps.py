@@ -20,6 +20,7 @@ from fastapi.params import Depends as DependsOn
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 from sqlalchemy.orm import Session
+from starlette.requests import ClientDisconnect
 
 from engine.accounts.models import INCLUDES, Role
 from engine.accounts.principal import Principal, principal_of
@@ -53,16 +54,27 @@ Claims = Annotated[AccessClaims, Depends(claims)]
 
 
 async def place(request: Request) -> AsyncIterator[None]:
-    """A place among the requests that may hold a database connection; Busy when none gets free in time."""
+    """A place among the requests that may hold a database connection; Busy when none gets free in time.
+
+    Whoever left while they waited has nothing begun for them: a crowd that gives up and asks again would never end.
+    """
     places: asyncio.Semaphore = request.app.state.places
+    waits = places.locked()
     try:
         await asyncio.wait_for(places.acquire(), WAIT_SECONDS)
     except TimeoutError as error:
         raise Busy() from error
     try:
+        if waits and await _has_left(request):
+            raise ClientDisconnect
         yield
     finally:
         places.release()
+
+
+async def _has_left(request: Request) -> bool:
+    # Of a request without a body the first look finds that there is none, and only the second who listens.
+    return await request.is_disconnected() or await request.is_disconnected()
 
 
 Place = Annotated[None, Depends(place, scope="function")]

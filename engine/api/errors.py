@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from engine.api.keyed import REPLAYED, Replayed
@@ -183,6 +183,11 @@ async def answer_http(request: Request, error: Exception) -> Response:
     return response
 
 
+async def answer_nobody(request: Request, _error: Exception) -> Response:
+    """Whoever asked has left before all of it was said: nobody's fault, and nobody hears the answer."""
+    return problem(plain_error(400), locale_of(request))
+
+
 async def answer_storage(request: Request, error: Exception) -> Response:
     """A statement that PostgreSQL refused."""
     assert isinstance(error, DBAPIError)  # noqa: S101
@@ -217,6 +222,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(MasterIAError, answer_error)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(DBAPIError, answer_storage)
     app.add_exception_handler(PoolTimeoutError, answer_no_connection)
     app.add_exception_handler(Replayed, answer_replay)
