@@ -20,6 +20,7 @@ from engine.core.ids import TenantId, UserId, uuid7
 from engine.core.settings import settings
 
 ACCESS_LIFETIME = timedelta(minutes=10)
+LEEWAY = timedelta(seconds=30)  # between the clocks of machines that serve the same people
 REFRESH_LIFETIME = timedelta(days=30)
 
 ISSUER = "masteria"
@@ -102,6 +103,7 @@ def read_access_token(token: str) -> AccessClaims:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
+            leeway=LEEWAY,
             options={
                 "require": ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "tenant", "jti"],
                 "verify_iat": True,

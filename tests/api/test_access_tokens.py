@@ -116,6 +116,16 @@ def test_a_token_of_ours_with_other_claims_is_refused(world: World, change: dict
     assert status(world, forge(header, claims | change, our_key().sign)) == 401
 
 
+@pytest.mark.parametrize(("ahead", "is_good"), [(20, True), (61, False), (-20, True), (-61, False)], ids=str)
+def test_a_machine_whose_clock_is_a_little_off_is_believed(world: World, ahead: int, is_good: bool) -> None:
+    """Its tokens begin so many seconds from now, or have ended so many ago."""
+    header, claims = good(world.caller())
+    moment = datetime.now(UTC).timestamp() + ahead
+    told = {"iat": moment, "nbf": moment} if ahead > 0 else {"exp": moment}
+
+    assert status(world, forge(header, claims | told, our_key().sign)) == (200 if is_good else 401)
+
+
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat", "iss", "aud", "sub", "sid", "tenant", "jti"])
 def test_a_token_of_ours_without_a_claim_is_refused(world: World, name: str) -> None:
     header, claims = good(world.caller())
