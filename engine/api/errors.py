@@ -7,6 +7,7 @@
 # ruff: noqa: N818 - these are answers, named as people say them
 
 from collections.abc import Mapping
+from errno import EDQUOT, EFBIG, ENOSPC, errorcode
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +31,7 @@ log = logger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+NO_ROOM = (ENOSPC, EDQUOT, EFBIG)
 
 TITLES = {
     400: N_("The request could not be read"),
@@ -81,6 +83,15 @@ class Busy(MasterIAError):
     retryable = True
     code = "busy"
     text = "There is too much to do right now. Nothing was changed; try again in a moment."
+
+
+class NoRoom(MasterIAError):
+    """The disk is full; nothing of the file was kept."""
+
+    status = 503
+    retryable = True
+    code = "no_room"
+    text = "There is no room for this on our disk right now. Nothing was kept; try again later."
 
 
 class Unforeseen(MasterIAError):
@@ -177,6 +188,10 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
 async def answer_http(request: Request, error: Exception) -> Response:
     """What HTTP itself refuses: no such route, no such method, a body too large."""
     assert isinstance(error, HTTPException)  # noqa: S101
+    if isinstance(error.__cause__, OSError):
+        # A long body is kept on disk while it comes in, and the framework says of any fault of it that the body could
+        # not be read. Where no folder takes a file, Python says that there is no such folder.
+        return _no_room(request, error.__cause__)
     response = problem(plain_error(error.status_code), locale_of(request))
     for name, value in (error.headers or {}).items():
         response.headers.setdefault(name, value)
@@ -196,6 +211,18 @@ async def answer_storage(request: Request, error: Exception) -> Response:
         raise error
     log.warning("statement_refused", code=foreseen.code, sqlstate=getattr(error.orig, "sqlstate", None))
     return problem(foreseen, locale_of(request))
+
+
+async def answer_disk(request: Request, error: Exception) -> Response:
+    """A file that could not be written because the disk is full."""
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        raise error
+    return _no_room(request, error)
+
+
+def _no_room(request: Request, error: OSError) -> Response:
+    log.error("disk_takes_nothing", error=errorcode.get(error.errno or 0))
+    return problem(NoRoom(), locale_of(request))
 
 
 async def answer_no_connection(request: Request, _error: Exception) -> Response:
@@ -224,6 +251,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(DBAPIError, answer_storage)
+    app.add_exception_handler(OSError, answer_disk)
     app.add_exception_handler(PoolTimeoutError, answer_no_connection)
     app.add_exception_handler(Replayed, answer_replay)
     app.add_exception_handler(Exception, answer_unforeseen)
