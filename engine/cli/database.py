@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -9,9 +10,13 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 
 from engine.core.bootstrap import DatabaseUrls, RolePasswords, bootstrap_database, database_urls
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, project_root, settings
+
+PATIENCE_SECONDS = 300.0
+BREATH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,22 @@ class Revisions:
 
 
 def migrate() -> None:
-    """Bring the schema to the newest revision, as the owner role."""
+    """Bring the schema to the newest revision, as the owner role; what is done of it stays done.
+
+    A table that is in use is waited for briefly and again, for a few minutes in all: meanwhile nobody stands still.
+    """
     if not settings().database_owner_url:
         raise SettingsError(f"{DATABASE_VARIABLES[2]} is not set: migrations run as the owner of the tables.")
-    command.upgrade(_alembic(), "head")
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            command.upgrade(_alembic(), "head")
+            return
+        except OperationalError as error:
+            is_in_use = isinstance(error.orig, psycopg.errors.LockNotAvailable)
+            if not is_in_use or time.monotonic() > until:
+                raise
+        time.sleep(BREATH_SECONDS)  # those who waited behind us go first
 
 
 def revisions() -> Revisions:
