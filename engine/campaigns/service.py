@@ -24,7 +24,7 @@ from engine.campaigns.states import UNDER_WAY, move, unknown_channel
 from engine.contacts.queries import find_contact_by_phone
 from engine.core.bells import ring
 from engine.core.clock import now
-from engine.core.db import after_commit
+from engine.core.db import after_commit, run
 from engine.core.errors import Invalid, NotFound, WrongState, at_field
 from engine.core.events import Fact, emit
 from engine.core.ids import uuid7
@@ -408,7 +408,7 @@ def begin_if_due(session: Session, campaign_id: UUID) -> None:
     campaign = get_campaign(session, campaign_id, lock=True)
     if campaign.status != CampaignStatus.SCHEDULED or campaign.scheduled_at is None:
         return
-    moment = now()
+    moment = run(session, "select now() as moment")[0].moment  # by the clock that said that it is due
     if campaign.scheduled_at > moment:
         return
     if is_being_read(session, campaign.audience) and moment - campaign.scheduled_at < LATEST_START:
