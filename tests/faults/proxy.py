@@ -17,7 +17,7 @@ import socket
 import struct
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -51,7 +51,8 @@ class Line:
         """Close both ends; `reset` as when the machine behind has gone."""
         for _, writer in filter(None, (self.near, self.far)):
             if reset:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                with suppress(OSError):  # that end has gone already
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                 writer.transport.abort()
             else:
                 writer.close()

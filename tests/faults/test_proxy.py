@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import socketserver
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -136,6 +137,17 @@ def test_an_answer_is_cut_in_its_middle(proxy: Proxy) -> None:
 
         with pytest.raises(ConnectionResetError):
             heard(connection, 13)
+
+
+def test_when_the_server_resets_the_other_end_hears_of_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with Proxy("127.0.0.1", server.getsockname()[1]) as proxy, line(proxy) as connection:
+            behind, _ = server.accept()
+            behind.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            behind.close()
+
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
 
 
 def test_an_address_is_told_by_way_of_the_proxy(proxy: Proxy) -> None:
