@@ -7,7 +7,7 @@
 # ruff: noqa: N818 - these are answers, named as people say them
 
 from collections.abc import Mapping
-from errno import EDQUOT, EFBIG, ENOSPC, errorcode
+from errno import EDQUOT, EFBIG, ENOENT, ENOSPC, errorcode
 from http import HTTPStatus
 from typing import Any
 
@@ -188,7 +188,7 @@ async def answer_invalid(request: Request, error: Exception) -> Response:
 async def answer_http(request: Request, error: Exception) -> Response:
     """What HTTP itself refuses: no such route, no such method, a body too large."""
     assert isinstance(error, HTTPException)  # noqa: S101
-    if isinstance(error.__cause__, OSError):
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in (*NO_ROOM, ENOENT):
         # A long body is kept on disk while it comes in, and the framework says of any fault of it that the body could
         # not be read. Where no folder takes a file, Python says that there is no such folder.
         return _no_room(request, error.__cause__)
