@@ -101,13 +101,14 @@ def serve(app: Front) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="session")
+# Not of the whole run: an API looks at the database once a second, and whoever restores wants nobody connected.
+@pytest.fixture(scope="module")
 def base_url(migrated: tuple[str, ...], valkey_url: str) -> Iterator[str]:
     """The address of the API."""
     yield from serve(Front(Intake()))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sample_url(migrated: tuple[str, ...], valkey_url: str) -> Iterator[str]:
     """The address of an API that has the sample routes beside those of accounts."""
     routers = (accounts.open_router, accounts.secret_router, accounts.router, sample.router)
