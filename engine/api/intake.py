@@ -149,7 +149,10 @@ class Intake:
         """Begin to take webhooks; a database that is away does not stop the start."""
         present = settings()
         self._journal = Journal(
-            present.database_system_url, Spool(present.spool_dir), committed=self._bell.set
+            present.database_system_url,
+            Spool(present.spool_dir),
+            committed=self._bell.set,
+            pooled=present.database_pooled,
         )
         self._ringer = asyncio.create_task(self._ring(), name="webhook-bell")
         self._watch = asyncio.create_task(self._readers.watch(), name="webhook-watch")

@@ -43,6 +43,15 @@ with taken as (
 insert into webhook_due (channel_id, id) select channel_id, id from taken
 """
 
+# What a connection of our own is told once, and a pooled one in each transaction: a 200 promises that the webhook
+# survives a crash, whatever the server's default is.
+_PROMISES = {
+    "synchronous_commit": "on",
+    "statement_timeout": f"{COMMIT_SECONDS:.0f}s",
+    "lock_timeout": f"{LOCK_SECONDS:.0f}s",
+}
+_PROMISE = "; ".join(f"set local {name} = '{value}'" for name, value in _PROMISES.items())
+
 # Skips a channel that somebody is changing: the next webhook touches it again.
 _TOUCH = """
 with seen as (select * from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as s(tenant_id, id, at)),
@@ -63,8 +72,12 @@ class NotDurable(Exception):  # noqa: N818 - says what the webhook is
 class Journal:
     """Takes webhooks and answers once they are durable."""
 
-    def __init__(self, url: str, spool: Spool, *, committed: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, spool: Spool, *, committed: Callable[[], None], pooled: bool = False
+    ) -> None:
+        """`pooled`: the address is that of a pooler, which gives each transaction a connection."""
         self._url = url
+        self._pooled = pooled
         self._spool = spool
         self._committed = committed
         self._connection: asyncpg.Connection | None = None
@@ -186,8 +199,6 @@ class Journal:
         return True
 
     async def _insert(self, hooks: Iterable[Hook]) -> None:
-        if self._connection is None:
-            raise ConnectionError
         rows = [
             (
                 hook.id,
@@ -199,7 +210,18 @@ class Journal:
             )
             for hook in hooks
         ]
-        await self._connection.execute(_INSERT, *zip(*rows, strict=True), timeout=COMMIT_SECONDS)
+        await self._execute(_INSERT, *zip(*rows, strict=True))
+
+    async def _execute(self, statement: str, *values: Iterable[object]) -> None:
+        """One statement, committed when this returns."""
+        if self._connection is None:
+            raise ConnectionError
+        if not self._pooled:
+            await self._connection.execute(statement, *values, timeout=COMMIT_SECONDS)
+            return
+        async with asyncio.timeout(COMMIT_SECONDS), self._connection.transaction():
+            await self._connection.execute(_PROMISE)
+            await self._connection.execute(statement, *values)
 
     def _note(self, hooks: Iterable[Hook]) -> None:
         for hook in hooks:
@@ -236,9 +258,7 @@ class Journal:
         touched, self._touched = self._touched, {}
         rows = [(tenant_id, channel_id, at) for channel_id, (tenant_id, at) in touched.items()]
         try:
-            if self._connection is None:
-                raise ConnectionError
-            await self._connection.execute(_TOUCH, *zip(*rows, strict=True), timeout=COMMIT_SECONDS)
+            await self._execute(_TOUCH, *zip(*rows, strict=True))
         except AWAY as error:
             log.warning("journal.touch_failed", error=type(error).__name__)
             await self._lose_connection()
@@ -257,13 +277,8 @@ class Journal:
         return await asyncpg.connect(
             self._url,
             timeout=CONNECT_SECONDS,
-            # A 200 promises that the webhook survives a crash, whatever the server's default is.
-            server_settings={
-                "application_name": "masteria-intake",
-                "synchronous_commit": "on",
-                "statement_timeout": f"{COMMIT_SECONDS:.0f}s",
-                "lock_timeout": f"{LOCK_SECONDS:.0f}s",
-            },
+            server_settings={"application_name": "masteria-intake", **({} if self._pooled else _PROMISES)},
+            statement_cache_size=0 if self._pooled else 100,
         )
 
     async def _lose_connection(self) -> None:

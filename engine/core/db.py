@@ -99,6 +99,8 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
     if not url:
         raise DatabaseAway()
     driver_url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    # What is prepared stays with a server's connection, and a pooler gives the next transaction another one.
+    pooled = {"prepare_threshold": None} if settings().database_pooled else {}
     return create_engine(
         driver_url,
         pool_size=pool_size,
@@ -107,7 +109,7 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_recycle=1800,
         hide_parameters=True,
         json_deserializer=orjson.loads,
-        connect_args=CONNECTION,
+        connect_args={**CONNECTION, **pooled},
     )
 
 

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     database_system_url: str = Field(default="", repr=False)
     database_owner_url: str = Field(default="", repr=False)
     redis_url: str = Field(default="", repr=False)
+    # True when the app's and the system role's addresses lead to a pooler that hands out a connection for a
+    # transaction and no longer (PgBouncer, `pool_mode = transaction`): nothing is left on a connection then.
+    database_pooled: bool = False
 
     api_port: int = Field(default=8000, ge=1, le=65535)
     console_port: int = Field(default=5006, ge=1, le=65535)
