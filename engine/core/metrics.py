@@ -1,6 +1,9 @@
 """Prometheus metrics of the engine, named in one place. Labels never carry personal data."""
 
-from prometheus_client import Counter, Histogram
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import REGISTRY, Counter, Histogram, Metric
+from prometheus_client.registry import Collector
 
 BELLS_UNHEARD = Counter("masteria_bells_unheard_total", "Bells that Redis did not take.", ["bell"])
 SENDS = Counter("masteria_sends_total", "Calls to providers, by verdict.", ["channel_kind", "verdict"])
@@ -9,3 +12,22 @@ JOBS = Counter("masteria_jobs_total", "Jobs run, by name and result.", ["job", "
 REQUESTS = Histogram(
     "masteria_http_seconds", "HTTP requests, by route and status.", ["method", "route", "status"]
 )
+
+
+class Measured(Collector):
+    """Figures that are measured when Prometheus asks, and are all replaced by the next measurement."""
+
+    def __init__(self) -> None:
+        self._families: Sequence[Metric] = ()
+
+    def show(self, families: Sequence[Metric]) -> None:
+        """Show these from now on."""
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """What was measured last."""
+        return self._families
+
+
+DEPTH = Measured()
+REGISTRY.register(DEPTH)

@@ -232,6 +232,7 @@ def test_alive_and_ready_and_counted(world: World) -> None:
     assert alive.json() == {"status": "ok"}
     assert ready.json() == {"status": "ok", "database": "ok", "schema": "current", "redis": "ok"}
     assert 'masteria_http_seconds_count{method="GET",route="/healthz",status="200"}' in counted.text
+    assert 'masteria_due_messages{lane="reply"} 0.0' in counted.text
 
 
 def test_a_body_above_the_limit_is_refused_before_it_is_read(samples: World) -> None:

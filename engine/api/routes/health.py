@@ -16,6 +16,7 @@ from engine.core.db import OF_REQUEST, app_engine, transaction_on
 from engine.core.errors import DatabaseAway
 from engine.core.redis import client
 from engine.core.settings import project_root
+from engine.messaging import depth
 
 LOOK_SECONDS = 3.0
 
@@ -46,8 +47,9 @@ async def is_ready(request: Request, response: Response) -> Readiness:
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
-def metrics() -> Response:
-    """What Prometheus reads."""
+async def metrics(request: Request) -> Response:
+    """What Prometheus reads; what is due is measured now, and absent while the database is away."""
+    await _look(request.app.state.looks, "depth", _measure_depth, "away")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -69,6 +71,14 @@ def _schema_state() -> str:
     except DatabaseAway:
         return "away"
     return "current" if present == wanted_revision() else "outdated"
+
+
+def _measure_depth() -> str:
+    try:
+        depth.show()
+    except DatabaseAway:
+        return "away"
+    return "shown"
 
 
 def _redis_state() -> str:
