@@ -62,6 +62,9 @@ bench-receive: .dev ## Webhooks taken and statuses applied, raced against Expres
 bench-limits: .dev ## A slow provider, replies beside a blast, a large audience, memory; ARGS="--people 1000000"
 	@$(BIN)/python -m benchmarks.limits $(ARGS)
 
+bench-scale: .dev ## How cost grows with processes, numbers, companies and rows; ARGS="--rows 4000000"
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
 bench-live: .dev ## From an event on the wire to a pixel on the console
 	@scripts/find-chromium >/dev/null
 	@$(BIN)/python -m benchmarks.live $(ARGS)
@@ -91,5 +94,5 @@ help:
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nStart with:  make up\n'
 
-.PHONY: help up doctor seed reset repair test chaos drill check format bench-send bench-where bench-receive bench-limits bench-live bench-import widgets lock \
+.PHONY: help up doctor seed reset repair test chaos drill check format bench-send bench-where bench-receive bench-limits bench-scale bench-live bench-import widgets lock \
 	.runtime .dev

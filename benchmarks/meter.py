@@ -31,12 +31,15 @@ class Reading:
     memory: Mapping[str, int]
 
 
-def read(stack: Stack) -> Reading:
-    """A reading of all processes of a product, those of PostgreSQL included, and of those that have ended under them."""
+def read(stack: Stack, besides: Iterable[psutil.Process] = ()) -> Reading:
+    """A reading of all processes of a product, those of PostgreSQL included, and of those that have ended under them.
+
+    `besides`: processes that belong to it and were not started by its supervisor.
+    """
     cpu: Counter[str] = Counter()
     memory: Counter[str] = Counter()
     assert stack.process is not None
-    for process in psutil.Process(stack.process.pid).children(recursive=True):
+    for process in [*psutil.Process(stack.process.pid).children(recursive=True), *besides]:
         try:
             command = " ".join(process.cmdline())
             times, used = process.cpu_times(), process.memory_info().rss
