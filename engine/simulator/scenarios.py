@@ -40,8 +40,10 @@ class Scenario:
     accept_then_timeout: float = 0.0
     accept_then_error: float = 0.0
     accept_then_reset: float = 0.0
+    accept_then_cut: float = 0.0  # cut in the middle of the answer
     hold_seconds: float = 120.0  # how long an accepted call hangs before it is cut; not divided by speed
     answer_after: Span = (0.0, 0.0)
+    retry_after: int = 0  # seconds that each 429 tells to wait; 0: it says nothing
 
     # what becomes of accepted messages
     failures: Shares = ()  # (code, share): accepted, then `failed`
@@ -72,6 +74,7 @@ class Scenario:
             or self.accept_then_timeout
             or self.accept_then_error
             or self.accept_then_reset
+            or self.accept_then_cut
             or self.answer_after[1]
         )
 

@@ -31,6 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY = 1_000_000  # bytes
 ATTEMPTS_KEPT = 100_000
+WRITTEN_WITHIN = 0.02  # seconds: uvloop writes at the end of a turn, and drops what waits when a line is cut
 UNSENDABLE = {"PAUSED": 132015, "DISABLED": 132016}
 JSON = (b"content-type", b"application/json; charset=UTF-8")
 VERSION = (b"facebook-api-version", b"v25.0")
@@ -56,7 +57,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What chance does: to the answer (answered, timeout, error, reset; seconds before it), and to the message."""
+    """What chance does: to the answer (one of OUTCOMES; seconds before it), and to the message."""
 
     outcome: str = "answered"
     answer_after: float = 0.0
@@ -64,7 +65,7 @@ class Fate:
 
 
 CERTAIN = Fate()
-OUTCOMES = ("answered", "timeout", "error", "reset")
+OUTCOMES = ("answered", "timeout", "error", "reset", "cut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,12 @@ async def serve_send(scope: Scope, receive: Receive, send: Send) -> None:
     simulator: Simulator = scope["state"]["simulator"]
     number_id, edge = scope["path"].rsplit("/", 2)[1:]
     waba_id = ""
+    wait = 0
     try:
         raw = await _read_body(receive)
         token = identify(simulator, bearer(scope["headers"]))
         scenario = simulator.scenario_of(number_id)
+        wait = scenario.retry_after
         weather(simulator, scenario)
         number = number_for(simulator, token, number_id)
         waba_id = number.waba_id
@@ -96,7 +99,7 @@ async def serve_send(scope: Scope, receive: Receive, send: Send) -> None:
         await _write_down(simulator, accepted)
         await _answer_accepted(simulator, accepted, receive, send, waba_id)
     except GraphError as error:
-        await _answer(send, error.status, orjson.dumps(error.body()), simulator, waba_id)
+        await _answer(send, error.status, orjson.dumps(error.body()), simulator, waba_id, retry_after=wait)
     except CutOffError:
         await hang_up(receive)
 
@@ -301,6 +304,7 @@ def _fate(simulator: Simulator, scenario: Scenario, key: str) -> Fate:
         (1, scenario.accept_then_timeout),
         (2, scenario.accept_then_error),
         (3, scenario.accept_then_reset),
+        (4, scenario.accept_then_cut),
     )
     outcome = OUTCOMES[pick_weighted(shares, figures[Die.OUTCOME]) or 0]
     answer_after = between(scenario.answer_after, figures[Die.ANSWER_AFTER]) / scenario.speed
@@ -368,10 +372,21 @@ async def _answer_accepted(
     elif accepted.fate.outcome == "error":
         error = GraphError(131000)
         await _answer(send, error.status, orjson.dumps(error.body()), simulator, waba_id)
+    elif accepted.fate.outcome == "cut":
+        await _answer_half(send, accepted.answer)
+        await hang_up(receive)
     else:
         if accepted.fate.answer_after:
             await asyncio.sleep(accepted.fate.answer_after)
         await _answer(send, 200, accepted.answer, simulator, waba_id)
+
+
+async def _answer_half(send: Send, body: bytes) -> None:
+    """The head of an answer and half of what it promises."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [JSON, length, VERSION]})
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    await asyncio.sleep(WRITTEN_WITHIN)
 
 
 async def _hold(receive: Receive, seconds: float) -> None:
@@ -397,11 +412,15 @@ async def hang_up(receive: Receive) -> None:
         continue
 
 
-async def _answer(send: Send, status: int, body: bytes, simulator: Simulator, waba_id: str) -> None:
+async def _answer(
+    send: Send, status: int, body: bytes, simulator: Simulator, waba_id: str, *, retry_after: int = 0
+) -> None:
     headers = [JSON, (b"content-length", str(len(body)).encode()), VERSION]
     if waba_id:
         headers += simulator.usage_headers(waba_id, management=False)
     if status == 401:
         headers.append((b"www-authenticate", b'OAuth "Facebook Platform" "invalid_token"'))
+    if status == 429 and retry_after:
+        headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -9,7 +9,7 @@ import pytest
 
 from engine.simulator.phones import Sent, plan
 from engine.simulator.scenarios import SCENARIOS
-from tests.simulator.harness import Account, Receiver, Running, eventually
+from tests.simulator.harness import CLIENT, Account, Receiver, Running, eventually
 
 
 def code_of(answer: httpx.Response) -> int:
@@ -58,6 +58,29 @@ def test_accept_then_reset_cuts_the_connection_and_has_accepted(account: Account
         account.greet("cmp:1")
 
     assert row_of(account)["outcome"] == "reset"
+
+
+def test_accept_then_cut_begins_to_answer_and_has_accepted(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.choose("quick", accept_then_cut=1.0)
+    heard: list[int] = []
+    heads = [lambda answer: heard.append(answer.status_code)]
+    monkeypatch.setitem(CLIENT.event_hooks, "response", heads)
+
+    with pytest.raises(httpx.TransportError):
+        account.greet("cmp:1")
+
+    assert heard == [200]
+    assert row_of(account)["outcome"] == "cut"
+
+
+def test_a_brake_can_say_how_long(account: Account) -> None:
+    account.choose("quick", refusals={"130429": 1.0}, retry_after=7)
+
+    answer = account.greet("cmp:1")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 
 
 @pytest.mark.parametrize(("scenario", "code"), [("spam", 131048), ("token_expired", 190)])
