@@ -19,6 +19,7 @@ class Answer:
     status: int | None
     body: dict[str, Any] = field(default_factory=dict)
     after: float = 0.0
+    headers: str = ""  # more of them, each line with its end
 
 
 def accepted(request: dict[str, Any]) -> Answer:
@@ -94,7 +95,7 @@ class Provider:
                     connection.shutdown(socket.SHUT_RDWR)
                     return
                 body = json.dumps(answer.body).encode()
-                head = f"HTTP/1.1 {answer.status} X\r\nContent-Type: application/json\r\n"
+                head = f"HTTP/1.1 {answer.status} X\r\nContent-Type: application/json\r\n{answer.headers}"
                 connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
 

@@ -63,7 +63,7 @@ class HttpRequest:
 
 @dataclass(slots=True)
 class HttpResponse:
-    """What came back: the status and the whole body."""
+    """What came back: the status and the whole body; of the headers `Wire` keeps only a brake's `retry-after`."""
 
     status: int
     body: bytes
@@ -180,6 +180,12 @@ class _Seat:
         return body if len(body) <= size else body[:size]
 
 
+def _brake_of(handle: pycurl.Curl) -> Mapping[str, str]:
+    """The one header of an answer that bulk looks at: for how many seconds the server wants to be left alone."""
+    seconds = handle.getinfo(pycurl.RETRY_AFTER)
+    return {"retry-after": str(seconds)} if seconds else NO_HEADERS
+
+
 class Wire:
     """Many calls at once on one thread, over kept connections: begin some, then collect what has ended.
 
@@ -224,8 +230,9 @@ class Wire:
             for handle in done:
                 seat: _Seat = handle.seat
                 status = handle.getinfo(pycurl.RESPONSE_CODE)
+                headers = NO_HEADERS if status != 429 else _brake_of(handle)
                 self._release(seat)
-                yield seat.token, HttpResponse(status, b"".join(seat.answer), NO_HEADERS)
+                yield seat.token, HttpResponse(status, b"".join(seat.answer), headers)
             for handle, number, message in failed:
                 sent = handle.getinfo(pycurl.REQUEST_SIZE) > 0
                 never_left = number in NEVER_LEFT or (number == pycurl.E_OPERATION_TIMEDOUT and not sent)

@@ -44,6 +44,19 @@ def test_a_refused_connection_has_never_left() -> None:
     wire.close()
 
 
+def test_a_brake_says_for_how_long_and_the_next_answer_does_not() -> None:
+    with running_provider() as provider:
+        provider.behave = lambda _request: (
+            Answer(429, headers="Retry-After: 7\r\n") if len(provider.taken) == 1 else Answer(429)
+        )
+        wire = Wire(1)
+
+        brakes = [*outcomes(wire, provider.url, 1), *outcomes(wire, provider.url, 1)]
+
+        assert [dict(brake.headers) for brake in brakes] == [{"retry-after": "7"}, {}]
+        wire.close()
+
+
 @pytest.mark.parametrize("token", ["EAAsecret part\n two", "EAAs\u00e9cret", "EAAsecret\x00"])
 @pytest.mark.parametrize("way", ["call", "download"])
 def test_a_token_that_can_not_be_sent_is_not_repeated_in_what_went_wrong(token: str, way: str) -> None:

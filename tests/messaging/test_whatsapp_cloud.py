@@ -259,6 +259,24 @@ def test_the_pair_limit_leaves_the_wait_to_the_number_of_tries() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "wait"),
+    [("7", 7), ("90000", 3600), ("0", 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("-7", 60)],
+)
+def test_a_brake_that_says_how_long_is_obeyed_for_an_hour_at_most(said: str, wait: float) -> None:
+    response = refusal(80007, 429)
+
+    error = error_from(HttpResponse(429, response.body, {"retry-after": said}))
+
+    assert error.retry_after == wait
+
+
+def test_a_fault_that_says_when_to_come_again_leaves_the_outcome_open_all_the_same() -> None:
+    response = refusal(131016, 503)
+
+    assert isinstance(error_from(HttpResponse(503, response.body, {"retry-after": "7"})), Ambiguous)
+
+
+@pytest.mark.parametrize(
     "response", [refusal(2, 500), refusal(131000, 500), refusal(131016, 503), answer(502, b"")]
 )
 def test_a_fault_after_the_message_left_leaves_the_outcome_open(response: HttpResponse) -> None:

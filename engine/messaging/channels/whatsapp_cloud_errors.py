@@ -143,9 +143,10 @@ TELLING_SUBCODES: Mapping[int, Meaning] = {
 def refusal_of(response: HttpResponse) -> ProviderError:
     """What an answer other than 2xx means, by its code; for calls that may be made again without harm."""
     error = _error_in(response.body)
-    if error is not None:
-        return _from_error(error, response.status)
-    return _from_status(response.status)
+    refusal = _from_status(response.status) if error is None else _from_error(error, response.status)
+    if isinstance(refusal, Throttled):
+        refusal.retry_after = _wait_said(response.headers) or refusal.retry_after
+    return refusal
 
 
 def send_refusal_of(response: HttpResponse) -> ProviderError:
@@ -175,6 +176,12 @@ def detail_of(error: Mapping[str, Any]) -> str:
         error.get("title"),
     )
     return next((text for text in candidates if isinstance(text, str) and text), "")
+
+
+def _wait_said(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a server wants to be left alone (Retry-After), an hour at most; 0 says nothing."""
+    said = headers.get("retry-after", "")
+    return min(float(said), HOUR) if said.isdecimal() else None
 
 
 def _error_in(body: bytes) -> Mapping[str, Any] | None:
