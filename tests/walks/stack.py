@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,31 @@ def eventually[T](look: Callable[[], T], *, seconds: float = PATIENCE, why: str 
         assert time.monotonic() < until, why
         time.sleep(0.1)
     return found
+
+
+class SignedIn(httpx.Auth):
+    """A person's access token, asked for anew once it has ended; a fault may last longer than one."""
+
+    requires_response_body = True
+
+    def __init__(self, asking: httpx.Request) -> None:
+        self._asking = asking
+        self._token = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        """The request with the token, or with a new one where that is refused."""
+        if self._token:
+            answer = yield self._signed(request)
+            if answer.status_code != 401:
+                return
+        told = yield self._asking
+        if told.is_success:
+            self._token = told.json()["access_token"]
+            yield self._signed(request)
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 @dataclass
@@ -183,11 +208,14 @@ class Stack:
             after = page["next"]
 
     def sign_in(self, email: str, password: str = PASSWORD) -> httpx.Client:
-        """A client of the API with somebody's token."""
+        """A client of the API with somebody's token, which it renews."""
         client = httpx.Client(base_url=self.api_url, timeout=60, trust_env=False)
-        answer = client.post("/v1/auth/token", data={"username": email, "password": password})
+        asking = client.build_request(
+            "POST", "/v1/auth/token", data={"username": email, "password": password}
+        )
+        client.auth = SignedIn(asking)
+        answer = client.get("/v1/me")
         assert answer.status_code == 200, answer.text
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return client
 
     def company(self) -> httpx.Client:
@@ -211,12 +239,12 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 
 @contextmanager
-def running_apart(*, planted: str = "") -> Iterator[Stack]:
-    """A product in a folder of its own, of which nothing stays; with bugs where they are named."""
+def running_apart(*, planted: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """A product in a folder of its own, of which nothing stays; with bugs and settings where they are named."""
     with tempfile.TemporaryDirectory(prefix="masteria-apart-") as folder:
         home = Path(folder)
         home.chmod(0o711)
-        with running(Stack(home, planted=planted)) as stack:
+        with running(Stack(home, planted=planted, settings=settings or {})) as stack:
             yield stack
 
 
