@@ -44,6 +44,8 @@ app.conf.update(
         "health_check_interval": 10,
         "socket_keepalive": True,
         "socket_connect_timeout": 2,
+        # A Redis that hangs: without it the sweeper would wait for ever to put a bell down. Longer than a BRPOP (1 s).
+        "socket_timeout": 5,
     },
     task_publish_retry=False,
     worker_soft_shutdown_timeout=10.0,

@@ -117,7 +117,7 @@ class Proxy:
 
     def hang(self) -> None:
         """Take connections, read nothing, say nothing."""
-        self._change(replace(self._weather, hangs=True))
+        self._change(replace(self._weather, hangs=True, refuses=False))
 
     def refuse(self) -> None:
         """Reset what is open and what comes."""
