@@ -69,6 +69,7 @@ class Sweeper:
         self._is_busy = is_busy
         self._due_since: dict[str, float] = {}
         self._unheard: set[str] = set()
+        self._alone: set[str] = set()  # worked on here without Redis; nobody has heard their bell since
         self._asked_at: dict[str, float] = {}
         self._rung_at: dict[str, float] = {}
         self._held_back: set[str] = set()
@@ -136,8 +137,8 @@ class Sweeper:
             with system_session() as session:
                 due = job.is_due(session)
             if due:
-                self._ring(job)
-                self._see_to(job)
+                if self._ring(job):
+                    self._see_to(job)
             else:
                 self._due_since.pop(job.name, None)
         except DatabaseAway:
@@ -146,23 +147,34 @@ class Sweeper:
             log.exception("sweeper.job_failed", job=job.name)
 
     def _see_to(self, job: Job) -> None:
-        """Work on a job ourselves when it stays due and nobody takes its bells; other bells wait meanwhile."""
+        """Work on a job ourselves when it stays due and nobody takes its bells; other bells wait meanwhile.
+
+        A Redis that is back is heard again up to half a minute later, as workers connect anew ever more seldom: until
+        then we go on at once.
+        """
         now = time.monotonic()
         is_early = now - self._due_since.setdefault(job.name, now) < UNHEARD_SECONDS
-        if is_early or self._is_busy() or _was_heard(job.name):
+        is_patient = job.name not in self._alone and (is_early or self._is_busy())
+        if is_patient or _was_heard(job.name):
             self._unheard.discard(job.name)
+            if not is_patient:
+                self._alone.discard(job.name)
             return
         if job.name not in self._unheard:
             log.warning("sweeper.nobody_takes_tasks", job=job.name)
             self._unheard.add(job.name)
         job.work()
 
-    def _ring(self, job: Job) -> None:
+    def _ring(self, job: Job) -> bool:
+        """Put a job's bell down, and say that it was; when that is not possible, do the work."""
         if job.queue not in self._queues:
-            return  # a worker of that queue hears the same bell
+            return True  # a worker of that queue hears the same bell
         try:
             if client().set(f"bell:{job.name}", 1, nx=True, px=WAITING_MS):
                 self._send_bell(job.name)
         except Exception as error:  # noqa: BLE001 - kombu raises errors of several libraries when the broker is away
             log.debug("sweeper.working_directly", job=job.name, error=type(error).__name__)
+            self._alone.add(job.name)
             job.work()
+            return False
+        return True

@@ -15,6 +15,7 @@ from engine.scheduler import sweeper as module
 from engine.scheduler.job import Job
 from engine.scheduler.queues import EVENTS, SEND
 from engine.scheduler.sweeper import Sweeper, forget_bell
+from tests.faults.proxy import Proxy
 
 LONG = 3600.0
 
@@ -187,6 +188,35 @@ def test_a_job_that_waits_behind_another_or_was_heard_elsewhere_is_left_to_its_b
     time.sleep(0.6)
 
     assert worker.worked == []
+
+
+def test_after_a_redis_that_was_away_the_work_goes_on_directly_until_a_bell_is_heard(
+    worker: Worker, jobs: Callable[..., None], valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs(worker.job("a", look_every=0.0))
+    worker.is_busy = True  # so it says while it is not connected, whatever its children do
+    with Proxy.before(valkey_url) as network, monkeypatch.context() as by_the_proxy:
+        by_the_proxy.setenv("MASTERIA_REDIS_URL", network.address_of(valkey_url))
+        settings.cache_clear()
+        core_redis.client.cache_clear()
+        network.refuse()
+        worker.due.add("a")
+        worker.start()
+        assert eventually(lambda: worker.worked == ["a"])
+
+        network.pass_on()
+        worker.due.add("a")
+        assert eventually(lambda: worker.worked == ["a", "a"])
+        rung = worker.tasks.copy()
+        forget_bell("a")
+        worker.due.add("a")
+        assert eventually(lambda: len(worker.tasks) > len(rung))
+        time.sleep(0.3)
+        worker.stop()
+    settings.cache_clear()
+    core_redis.client.cache_clear()
+
+    assert worker.worked == ["a", "a"], "somebody hears the bells again"
 
 
 class RefusingList(list[str]):
