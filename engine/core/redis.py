@@ -48,4 +48,6 @@ def client() -> "redis.Redis":
 
 def subscriber() -> "redis.Redis":
     """A client of its own for a pub/sub listener, which blocks."""
-    return redis.Redis.from_url(settings().redis_url, socket_connect_timeout=1.0, socket_keepalive=True)
+    return redis.Redis.from_url(
+        settings().redis_url, socket_connect_timeout=1.0, socket_timeout=2.0, socket_keepalive=True
+    )

@@ -21,6 +21,8 @@ from engine.scheduler.jobs import JOBS
 
 TICK = 1.0
 WAITING_MS = 3000  # a bell that waits longer than this in its queue may be rung again
+PING_SECONDS = 5.0  # between two questions whether bells can still be heard
+SILENCE_SECONDS = 10.0  # without a word after one: the connection is half-open
 UNHEARD_SECONDS = 15.0  # a job that is due for so long without anybody hearing its bell is worked on here
 
 log = logger(__name__)
@@ -74,6 +76,8 @@ class Sweeper:
         self._rung_at: dict[str, float] = {}
         self._held_back: set[str] = set()
         self._bells: Any = None
+        self._asked_bells_at = 0.0
+        self._answers = True
 
     def run(self, stopping: Flag) -> None:
         """Sweep until the worker stops."""
@@ -95,17 +99,29 @@ class Sweeper:
             if self._bells is None:
                 self._bells = subscriber().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
                 self._bells.subscribe(CHANNEL)
+                self._asked_bells_at, self._answers = time.monotonic(), True
             heard: set[str] = set()
             wait = self._seconds_until_due()
             while (message := self._bells.get_message(timeout=wait)) is not None:
                 heard.add(message["data"].decode())
                 wait = 0.0
+            self._ask_whether_bells_ring(has_heard=bool(heard))
             return heard & JOBS.keys()
         except redis.RedisError as error:
             log.debug("sweeper.redis_away", error=type(error).__name__)
             self._bells = None
             time.sleep(TICK)
             return set()
+
+    def _ask_whether_bells_ring(self, *, has_heard: bool) -> None:
+        """Ask now and then, and give the connection up when no word comes: one that is half-open never errs."""
+        silent = time.monotonic() - self._asked_bells_at
+        self._answers = self._answers or has_heard
+        if not self._answers and silent > SILENCE_SECONDS:
+            raise redis.TimeoutError("no bell can be heard")
+        if self._answers and silent > PING_SECONDS:
+            self._asked_bells_at, self._answers = time.monotonic(), False
+            self._bells.ping()
 
     def _seconds_until_due(self) -> float:
         """How long to listen: until the first bell that is held back may ring, a tick at most."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 from sqlalchemy.orm import Session
 
 from engine.core import redis as core_redis
@@ -217,6 +218,31 @@ def test_after_a_redis_that_was_away_the_work_goes_on_directly_until_a_bell_is_h
     core_redis.client.cache_clear()
 
     assert worker.worked == ["a", "a"], "somebody hears the bells again"
+
+
+def test_a_connection_that_has_gone_silent_is_given_up_and_bells_are_heard_again(
+    worker: Worker, jobs: Callable[..., None], valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 0.4)
+    monkeypatch.setattr(module, "TICK", 0.1)
+    jobs(worker.job("a"))
+    with Proxy.before(valkey_url) as network:
+        monkeypatch.setattr(
+            module, "subscriber", lambda: redis.Redis.from_url(network.address_of(valkey_url))
+        )
+        worker.start()
+        wait_until_heard()
+        ring("a")
+        assert eventually(lambda: worker.tasks == ["a"])
+        time.sleep(1.0)
+        assert network.taken == 1, "one that is only quiet answers when it is asked"
+
+        with network.hanging():
+            forget_bell("a")
+        assert eventually(lambda: network.taken == 2)
+        assert eventually(lambda: bool(ring("a") or len(worker.tasks) == 2))
+        worker.stop()
 
 
 class RefusingList(list[str]):
