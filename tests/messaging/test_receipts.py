@@ -7,7 +7,6 @@ from itertools import batched, permutations
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -327,34 +326,6 @@ def test_two_appliers_of_the_same_messages_in_opposite_orders_do_not_deadlock(st
 
     assert not faults
     assert stage.one("select count(*) from messages where state = 'read'") == 40
-
-
-def test_receipts_leave_the_indexes_of_messages_alone(stage: Stage, superuser_url: str) -> None:
-    with psycopg.connect(superuser_url, autocommit=True) as connection:
-        connection.execute("vacuum messages")  # what tests before this one left fills the pages
-    keys = [send(stage, state=MessageState.ACCEPTED, accepted_at=NOON) for _ in range(50)]
-    before = updates_so_far(stage)
-
-    for status in ("sent", "delivered"):
-        with stage.session() as session:
-            words = [receipt(stage, status, send_key=key) for key in keys]
-            apply_receipts(session, stage.channel_id, words)
-            session.execute(text("select pg_stat_force_next_flush()"))
-
-    after = updates_so_far(stage)
-    updates, heap_only = after[0] - before[0], after[1] - before[1]
-    assert updates >= 100, "or more, when PostgreSQL tells only now of a test before this one"
-    # Not each finds room in its own page; one index on a column that changes, and none would.
-    assert heap_only > updates / 2, (heap_only, updates)
-
-
-def updates_so_far(stage: Stage) -> tuple[int, int]:
-    """Updates of messages, and how many of them were heap-only."""
-    updates, heap_only = stage.rows(
-        "select sum(n_tup_upd)::int, sum(n_tup_hot_upd)::int from pg_stat_user_tables"
-        " where relname like 'messages\\_%'"
-    )[0]
-    return updates, heap_only
 
 
 WORDS = st.tuples(
