@@ -142,10 +142,12 @@ def _course(session: Session, span: Span, step: str, time_zone: str) -> list[Poi
     found: dict[datetime, Counter[str]] = {}
     for row in rows:
         found.setdefault(row.at, Counter())[row.measure] += row.n
+    # By quarter-hours, because the clocks of some places change by half an hour, and their hours then begin elsewhere.
     moments = run(
         session,
-        """select at from generate_series(date_trunc(%(step)s, %(begin)s::timestamptz, %(zone)s), %(end)s,
-                                          ('1 ' || %(step)s)::interval, %(zone)s) at where at < %(end)s""",
+        """select distinct date_trunc(%(step)s, quarter, %(zone)s) as at
+           from generate_series(%(begin)s::timestamptz, %(end)s, interval '15 minutes') quarter
+           where quarter < %(end)s order by 1""",
         step=step,
         begin=span.begin,
         end=span.end,
