@@ -122,6 +122,8 @@ class CampaignRecipient(TenantTable, Base):
     """One person in a campaign: the message written for them (the newest, after a retry), or why there is none.
 
     `contact_id` is no foreign key: a person may be deleted, and the row then stands for somebody who is gone.
+    The message goes with its month (`old_months.py`); then `ended_as` is the state in which it stood, `ended_code` the
+    code of why, and `ended_provider_code` the provider's.
     """
 
     __tablename__ = "campaign_recipients"
@@ -151,6 +153,9 @@ class CampaignRecipient(TenantTable, Base):
     message_id: Mapped[UUID | None]
     excluded: Mapped[str | None]
     excluded_detail: Mapped[str | None]
+    ended_as: Mapped[str | None]
+    ended_code: Mapped[str | None]
+    ended_provider_code: Mapped[str | None]
     replied_at: Mapped[datetime | None]
 
 

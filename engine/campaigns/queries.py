@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One person in a campaign, and how far their message has come."""
+    """One person in a campaign, and how far their message has come, or had when it went with its month."""
 
     recipient: CampaignRecipient
     contact: Contact | None
@@ -42,7 +42,9 @@ class Recipient:
     @property
     def state(self) -> str:
         """The furthest state, `skipped` for who was left out."""
-        return self.message.state if self.message is not None else MessageState.SKIPPED
+        if self.message is not None:
+            return self.message.state
+        return self.recipient.ended_as or MessageState.SKIPPED
 
 
 def get_campaign(session: Session, campaign_id: UUID, *, lock: bool = False) -> Campaign:
@@ -130,6 +132,14 @@ def _why_nothing_leaves(
     return channel.status_code
 
 
+# Of a recipient's message, or of what is kept of it.
+_STATE: Any = func.coalesce(Message.state, CampaignRecipient.ended_as)
+_CODE: Any = func.coalesce(Message.reason_code, CampaignRecipient.ended_code)
+_PROVIDER_CODE: Any = func.coalesce(
+    Message.reason["provider_code"].astext, CampaignRecipient.ended_provider_code
+)
+
+
 def _recipients(campaign: Campaign) -> Select[CampaignRecipient, Contact, Message]:
     return (
         select(CampaignRecipient, Contact, Message)
@@ -180,38 +190,49 @@ def _in_state(state: str) -> Any:
     if state == "replied":
         return CampaignRecipient.replied_at.is_not(None)
     if state == MessageState.SKIPPED:
-        return or_(CampaignRecipient.excluded.is_not(None), Message.state == state)
-    return Message.state == state
+        return or_(CampaignRecipient.excluded.is_not(None), state == _STATE)
+    return state == _STATE
 
 
 def failures_of(session: Session, campaign: Campaign) -> Sequence[Row[Any]]:
     """Failed and unknown messages by reason: rows of (state, reason_code, provider_code, n), most first."""
     return session.execute(
         select(
-            Message.state,
-            Message.reason_code,
-            Message.reason["provider_code"].astext.label("provider_code"),
+            _STATE.label("state"),
+            _CODE.label("reason_code"),
+            _PROVIDER_CODE.label("provider_code"),
             func.count().label("n"),
         )
         .select_from(CampaignRecipient)
-        .join(Message, Message.id == CampaignRecipient.message_id)
+        .outerjoin(Message, Message.id == CampaignRecipient.message_id)
         .where(
             CampaignRecipient.campaign_id == campaign.id,
-            Message.state.in_((MessageState.FAILED, MessageState.UNKNOWN)),
+            _STATE.in_((MessageState.FAILED, MessageState.UNKNOWN)),
         )
-        .group_by(Message.state, Message.reason_code, "provider_code")
+        .group_by(_STATE, _CODE, _PROVIDER_CODE)
         .order_by(func.count().desc())
     ).all()
+
+
+def failed_and_gone(session: Session, campaign: Campaign) -> int:
+    """Of how many whose message failed it is gone with its month."""
+    return session.execute(
+        select(func.count())
+        .select_from(CampaignRecipient)
+        .where(
+            CampaignRecipient.campaign_id == campaign.id, CampaignRecipient.ended_as == MessageState.FAILED
+        )
+    ).scalar_one()
 
 
 def exclusions_of(session: Session, campaign: Campaign) -> Mapping[str, int]:
     """Who was left out, by reason: at the freezing, and by the policy when their turn came."""
     later = session.execute(
-        select(Message.reason_code, func.count())
+        select(_CODE, func.count())
         .select_from(CampaignRecipient)
-        .join(Message, Message.id == CampaignRecipient.message_id)
-        .where(CampaignRecipient.campaign_id == campaign.id, Message.state == MessageState.SKIPPED)
-        .group_by(Message.reason_code)
+        .outerjoin(Message, Message.id == CampaignRecipient.message_id)
+        .where(CampaignRecipient.campaign_id == campaign.id, _STATE == MessageState.SKIPPED)
+        .group_by(_CODE)
     )
     return Counter(campaign.excluded) + Counter({code: n for code, n in later if code})
 

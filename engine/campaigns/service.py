@@ -17,7 +17,7 @@ from engine.campaigns.audience import Blast, Waterfall, check_audience, is_being
 from engine.campaigns.changing import change_version, check_changeable, write_anew
 from engine.campaigns.events import look_again, state_changed
 from engine.campaigns.models import Campaign, CampaignStatus
-from engine.campaigns.queries import get_campaign
+from engine.campaigns.queries import failed_and_gone, get_campaign
 from engine.campaigns.retrying import FROM_THE_FIRST
 from engine.campaigns.standing import counts_of
 from engine.campaigns.states import UNDER_WAY, move, unknown_channel
@@ -245,9 +245,15 @@ def retry_failed(session: Session, campaign_id: UUID) -> Campaign:
     """Run again for those whose message failed; new messages are written for them in pages (`retrying.py`)."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.COMPLETED))
-    if not counts_of(session, campaign)["failed"]:
+    failed = counts_of(session, campaign)["failed"]
+    if not failed:
         raise Invalid(
             "nothing_failed", "No message of this campaign has failed, so there is nothing to send again."
+        )
+    if failed <= failed_and_gone(session, campaign):
+        raise Invalid(
+            "failed_put_away",
+            "What failed of this campaign was put away with its month, so it can't be sent again.",
         )
     campaign.pause_reason = campaign.paused_at = campaign.completed_at = None
     campaign.retry_after, campaign.unfinished = FROM_THE_FIRST, True

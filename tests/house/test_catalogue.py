@@ -41,6 +41,7 @@ UNIQUE_ACROSS_TENANTS = {"pk_channel_routes"}
 # Who enters by a definer's rights, and whom it serves.
 DEFINERS = {
     "count_contacts": (SYSTEM_ROLE, {APP_ROLE}),
+    "drop_message_partition": (OWNER_ROLE, {SYSTEM_ROLE}),
     "ensure_message_partition": (OWNER_ROLE, {SYSTEM_ROLE}),
     "find_contacts": (SYSTEM_ROLE, {APP_ROLE}),
 }

@@ -400,7 +400,8 @@ def why(person: Recipient, locale: str) -> dict[str, str] | None:
             reason["text"] = f"{reason['text']} ({person.recipient.excluded_detail})"
         return reason
     if person.message is None:
-        return None
+        kept = person.recipient
+        return reason_of(kept.ended_code, {"provider_code": kept.ended_provider_code}, locale)
     return reason_of(person.message.reason_code, person.message.reason, locale)
 
 
