@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -73,8 +73,10 @@ def note_received(session: Session, arrival: Arrival) -> Conversation:
         unread=int(arrival.counts),
         window_expires_at=arrival.window_until,
     )
+    # A thread whose messages all went with their months has nothing else either.
+    is_summary = true() if arrival.counts else Conversation.last_message_id.is_(None)
     newest = {
-        name: fresh.excluded[name]
+        name: case((is_summary, fresh.excluded[name]), else_=getattr(Conversation, name))
         for name in (
             "last_message_id",
             "last_message_at",
@@ -85,7 +87,7 @@ def note_received(session: Session, arrival: Arrival) -> Conversation:
     }
     statement = fresh.on_conflict_do_update(
         constraint="uq_conversations_contact",
-        set_=(newest if arrival.counts else {})
+        set_=newest
         | {
             "status": "open",
             "unread": Conversation.unread + fresh.excluded.unread,
