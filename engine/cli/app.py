@@ -12,6 +12,16 @@ import typer
 from engine.cli.accounts import company_app, user_app
 from engine.cli.database import bootstrap, migrate, role_passwords
 from engine.cli.doctor import examine
+from engine.cli.month_files import MonthRefused
+from engine.cli.months import (
+    KEPT_MONTHS,
+    LEAST_MONTHS,
+    check_drop,
+    drop_month,
+    export_month,
+    folder_of,
+    told_export,
+)
 from engine.cli.reset import ResetRefused, reset_home
 from engine.cli.restore import confirm, run_restore, told
 from engine.cli.restored import RestoreRefused
@@ -23,12 +33,14 @@ from engine.core.i18n import choose_locale, say
 from engine.core.log import configure_logging
 from engine.core.settings import DATABASE_VARIABLES, SettingsError, settings
 from engine.embedded import EmbeddedServerError
+from engine.messaging.old_months import Month
 from engine.seed import seed_demo
 from engine.seed.sandbox import SimulatorAwayError
 
 FORESEEN = (
     EmbeddedServerError,
     MasterIAError,
+    MonthRefused,
     ResetRefused,
     RestoreRefused,
     SettingsError,
@@ -108,6 +120,58 @@ def restore(
     if not yes:
         confirm(settings().home)
     typer.echo(told(run_restore(ledger or (), rest_was_not_sent=rest_was_not_sent)))
+
+
+def _month(text: str) -> Month:
+    """A month as the operator writes it."""
+    try:
+        return Month.read(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+MONTH = typer.Argument(parser=_month, metavar="YYYY-MM", help="A month of UTC, as 2025-09.")
+FOLDER = "Your folder of old months; each has one of its own in it."
+
+
+@app.command(name="export-month")
+def export_month_command(
+    month: Annotated[Month, MONTH],
+    into: Annotated[Path, typer.Option(file_okay=False, help=FOLDER)],
+    without_lost_files: Annotated[
+        bool,
+        typer.Option(
+            "--without-lost-files",
+            help="Go on though files that people sent are no longer in the media folder.",
+        ),
+    ] = False,
+) -> None:
+    """Write the messages of a month, and all that belongs to them, into compressed files with a manifest."""
+    manifest = export_month(month, into, without_lost_files=without_lost_files)
+    typer.echo(told_export(manifest, folder_of(into, month)))
+
+
+@app.command(name="drop-month")
+def drop_month_command(
+    month: Annotated[Month, MONTH],
+    exported: Annotated[Path, typer.Option("--from", exists=True, file_okay=False, help=FOLDER)],
+    kept_months: Annotated[
+        int,
+        typer.Option(
+            min=LEAST_MONTHS,
+            envvar="MASTERIA_KEPT_MONTHS",
+            help="How many whole months stay in the database.",
+        ),
+    ] = KEPT_MONTHS,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an old month of messages, once its export was compared with it. Runs beside the product."""
+    manifest = check_drop(month, exported, kept_months=kept_months)
+    rows = manifest.table("messages").rows
+    if not yes:
+        typer.confirm(f"Delete the {rows:,} messages of {month} from the database?", abort=True)
+    drop_month(month, told=typer.echo)
+    typer.echo(f"{month} is gone: {rows:,} messages lie in {folder_of(exported, month)}, and nowhere else.")
 
 
 @app.command()
