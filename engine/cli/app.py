@@ -10,7 +10,7 @@ import psycopg
 import typer
 
 from engine.cli.accounts import company_app, user_app
-from engine.cli.database import bootstrap, migrate, role_passwords
+from engine.cli.database import SchemaNotCurrent, await_schema, bootstrap, migrate, role_passwords
 from engine.cli.doctor import examine
 from engine.cli.month_files import MonthRefused
 from engine.cli.months import (
@@ -43,6 +43,7 @@ FORESEEN = (
     MonthRefused,
     ResetRefused,
     RestoreRefused,
+    SchemaNotCurrent,
     SettingsError,
     SimulatorAwayError,
     SupervisorError,
@@ -71,6 +72,14 @@ def migrate_command() -> None:
     """Bring the database's schema to the newest revision."""
     migrate()
     typer.echo("The schema is at its newest revision.")
+
+
+@app.command(name="await-schema")
+def await_schema_command(
+    seconds: Annotated[float, typer.Option(min=0, help="How long to wait.")] = 300.0,
+) -> None:
+    """Wait until somebody else has brought the database's schema to the one of this version."""
+    await_schema(seconds)
 
 
 @app.command(name="seed")

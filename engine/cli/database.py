@@ -19,6 +19,10 @@ PATIENCE_SECONDS = 300.0
 BREATH_SECONDS = 1.0
 
 
+class SchemaNotCurrent(Exception):  # noqa: N818 - says what it is
+    """The schema did not become the one of this code in time; the text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revisions:
     """Where the schema is and where the code wants it."""
@@ -55,6 +59,22 @@ def revisions() -> Revisions:
         except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
             row = None  # nothing was migrated yet, or not as far as this role may look
     return Revisions(present=row[0] if row else None, wanted=wanted)
+
+
+def await_schema(seconds: float) -> None:
+    """Return once somebody else has brought the schema to this code's revision; SchemaNotCurrent when nobody did."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            found = revisions()
+            if found.present == found.wanted:
+                return
+            why = f"it is {found.present or 'empty'}, this version's is {found.wanted}"
+        except psycopg.OperationalError:
+            why = "the database does not answer"
+        if time.monotonic() >= until:
+            raise SchemaNotCurrent(f"The schema was waited for in vain: {why}. Run masteria migrate.")
+        time.sleep(BREATH_SECONDS)
 
 
 def _alembic() -> Config:

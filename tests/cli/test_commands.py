@@ -2,15 +2,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from engine import seed
 from engine.accounts.passwords import verify_password
 from engine.accounts.queries import find_registered
+from engine.cli import database as cli_database
 from engine.cli.app import app, sentence_of
+from engine.cli.database import await_schema
 from engine.cli.doctor import examine
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
@@ -158,6 +162,31 @@ def test_a_command_that_finds_no_database_says_how_to_start_it(
     assert said[0].stderr.count("\n") == said[1].stderr.count("\n") == 1
     assert "`make up`" in said[0].stderr
     assert DATABASE_VARIABLES[0] in said[1].stderr
+
+
+def test_a_schema_of_another_version_is_waited_for(
+    runner: CliRunner, database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(seconds: str) -> str:
+        answer = runner.invoke(app, ["await-schema", "--seconds", seconds])
+        return "" if answer.exception is None else sentence_of(answer.exception)
+
+    with psycopg.connect(database.owner, autocommit=True) as owner, ThreadPoolExecutor() as others:
+        row = owner.execute("select version_num from alembic_version").fetchone()
+        assert row is not None
+        owner.execute("update alembic_version set version_num = 'older'")
+        try:
+            in_vain = waits("0")
+            patient = others.submit(await_schema, 60)
+        finally:
+            owner.execute("update alembic_version set version_num = %s", row)
+        patient.result()
+    nowhere = settings().model_copy(update={"database_url": "postgresql://a:b@127.0.0.1:1/c"})
+    monkeypatch.setattr(cli_database, "settings", lambda: nowhere)
+    away = waits("0")
+
+    assert "it is older, this version's is" in in_vain
+    assert "the database does not answer" in away
 
 
 def test_what_does_not_fit_is_told_in_the_terminals_language(monkeypatch: pytest.MonkeyPatch) -> None:
