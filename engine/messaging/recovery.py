@@ -30,6 +30,8 @@ _EXPIRED = """
 select tenant_id, id from due_sends where lease_until < now() order by tenant_id, id limit 200 for update skip locked
 """
 
+_LEFT = "select 1 from due_sends where lease_until < now() and holder = any(%(books)s) limit 1"
+
 _TAKE = """
 select d.tenant_id, d.id, d.channel_id, d.gate_id, c.gate_id as channel_gate_id, c.rate_per_second, d.lane,
        d.first_id, d.last_id, d.epoch, d.holder, d.lease_until < now() - %(patience)s as waited_long
@@ -65,6 +67,12 @@ def expired(session: Session) -> Mapping[UUID, list[UUID]]:
     for row in run(session, _EXPIRED):
         found.setdefault(row.tenant_id, []).append(row.id)
     return found
+
+
+def is_left_here(session: Session) -> bool:
+    """Whether somebody is gone whose book lies on this machine, where alone it can be read; takes a system session."""
+    books = wirebook.books_of_the_dead()
+    return bool(books) and bool(run(session, _LEFT, books=books))
 
 
 def recover(session: Session, works: Sequence[UUID]) -> int:

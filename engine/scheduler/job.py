@@ -16,7 +16,8 @@ class Job:
     """Work by name. `is_due` is a cheap question on a system session; `work` does some and says if more is left.
 
     `look_every` is how often the sweeper asks without a bell, and `pause` the least time between two bells that it passes
-    on, in seconds: work that comes in a stream is then done in fewer, larger batches.
+    on, in seconds: work that comes in a stream is then done in fewer, larger batches. `is_of_here` is work that nobody
+    on another machine can do: the sweeper that finds it does it, and rings for nobody.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Job:
     look_every: float = 1.0
     seconds_at_most: int = 60
     pause: float = 0.0
+    is_of_here: bool = False
 
 
 def each[Due](job: str, due: Iterable[Due], deed: Callable[[Due], object]) -> bool:

@@ -152,7 +152,9 @@ class Sweeper:
         try:
             with system_session() as session:
                 due = job.is_due(session)
-            if due:
+            if due and job.is_of_here:
+                job.work()
+            elif due:
                 if self._ring(job):
                     self._see_to(job)
             else:

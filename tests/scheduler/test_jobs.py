@@ -13,6 +13,7 @@ from engine.core.ids import uuid7, uuid7_at
 from engine.core.system import system_session
 from engine.messaging.ledger import enqueue
 from engine.messaging.models import Channel, Gate, Lane, Origin, SendAttempt
+from engine.messaging.wirebook import WireBook, books_of_the_dead
 from engine.scheduler import queues
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.timetable import TIMETABLE
@@ -88,6 +89,41 @@ def test_a_range_whose_holder_is_gone_is_free_again_for_each_company(database: D
     with system_session() as session:
         assert not JOBS["recover"].is_due(session)
         assert session.scalars(text("select holder from due_sends")).all() == [None]
+
+
+def test_a_sender_takes_over_from_a_killed_one_whose_book_lies_beside_it(database: DatabaseUrls) -> None:
+    shop = open_shop()
+    queue_one(shop)
+    mine, elsewhere = WireBook(), "another-boot.1.abcdef"
+    mine.begin(str(uuid7()), 1)  # of somebody else: an empty book goes with its process
+    due = []
+    for holder in (elsewhere, mine.name):
+        with system_session() as session:
+            session.execute(
+                text(
+                    "update due_sends set lease_until = now() - interval '1 s', holder = :holder, epoch = 1"
+                ),
+                {"holder": holder},
+            )
+            session.execute(
+                text(
+                    "update messages set state = 'dispatching', attempt = 1, called_at = now(), work_id = d.id"
+                    " from due_sends d where d.first_id = messages.id"
+                )
+            )
+        for is_over in (False, True):
+            if is_over and holder == mine.name:
+                mine.close()
+            with system_session() as session:
+                due.append(JOBS["recover here"].is_due(session))
+
+    JOBS["recover here"].work()
+
+    assert due == [False, False, False, True]
+    assert [each.state for each in messages_of(shop)] == ["queued"]
+    with system_session() as session:
+        assert not JOBS["recover here"].is_due(session)
+    assert mine.name not in books_of_the_dead()
 
 
 def test_what_is_old_is_cleared_and_what_is_young_or_unread_stays(database: DatabaseUrls) -> None:

@@ -32,7 +32,15 @@ class Worker:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def job(self, name: str, *, queue: str = EVENTS, look_every: float = LONG, pause: float = 0.0) -> Job:
+    def job(
+        self,
+        name: str,
+        *,
+        queue: str = EVENTS,
+        look_every: float = LONG,
+        pause: float = 0.0,
+        is_of_here: bool = False,
+    ) -> Job:
         """A job that is due while its name stands in `due`."""
 
         def is_due(_session: Session) -> bool:
@@ -43,7 +51,7 @@ class Worker:
             self.due.discard(name)
             return False
 
-        return Job(name, queue, is_due, work, look_every=look_every, pause=pause)
+        return Job(name, queue, is_due, work, look_every=look_every, pause=pause, is_of_here=is_of_here)
 
     def start(self, *, queues: frozenset[str] = frozenset({EVENTS})) -> None:
         """Begin to sweep; returns when it listens to the bells, if there are any to hear."""
@@ -126,6 +134,22 @@ def test_work_that_no_bell_told_of_is_found(worker: Worker, jobs: Callable[..., 
 
     assert eventually(lambda: worker.tasks == ["silent"])
     assert worker.worked == []
+
+
+def test_work_that_only_this_machine_can_do_is_done_here_and_rung_for_nobody(
+    worker: Worker, jobs: Callable[..., None]
+) -> None:
+    jobs(
+        worker.job("here", look_every=0.0, is_of_here=True),
+        worker.job("theirs", queue=SEND, look_every=0.0, is_of_here=True),
+    )
+    worker.due |= {"here", "theirs"}
+
+    worker.start()
+
+    assert eventually(lambda: worker.worked == ["here"])
+    assert worker.tasks == []
+    assert worker.due == {"theirs"}
 
 
 def test_without_redis_the_work_is_done_directly(
