@@ -49,7 +49,8 @@ def documents_of(path: Path) -> list[Document]:
 
 def pod_of(document: Document) -> Document | None:
     """The pod that a workload makes, if it is a workload."""
-    found: Document | None = document.get("spec", {}).get("template")
+    spec = document.get("spec", {})
+    found: Document | None = spec.get("jobTemplate", {}).get("spec", spec).get("template")
     return found if isinstance(found, dict) else None
 
 

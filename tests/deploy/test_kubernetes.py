@@ -1,11 +1,9 @@
-"""deploy/kubernetes, as far as it can be proved without a cluster."""
+"""deploy/kubernetes as documents: Kubernetes takes them, and they run what the product has."""
 
 import json
 import re
 import shutil
 import subprocess
-from functools import cache
-from itertools import starmap
 from typing import Any
 
 import jsonschema_rs
@@ -14,73 +12,27 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from console.routes import probes
 from console.settings import ConsoleSettings
-from engine.api.routes import health
 from engine.cli.app import app
 from engine.core.settings import Settings, production_faults, project_root
-from tests.deploy.kustomize import FOLDER, Document, containers_of, documents_of, pod_of, rendered
+from tests.deploy.cluster import (
+    OVERLAYS,
+    POOL_SETTING,
+    PROCESSES,
+    WORKLOADS,
+    all_documents,
+    named,
+    of_kind,
+    our_containers,
+    overlay,
+    secrets,
+    workload,
+)
+from tests.deploy.kustomize import FOLDER, Document, containers_of
 
 ROOT = project_root()
-OVERLAYS = ("example", "example-keda", "example-hpa")
 OLDEST, NEWEST = "1.30", "1.37"
 SCHEMAS = ROOT / "tests" / "deploy" / "schemas"  # of our own hand: only the fields that we use
-WORKLOADS = ("Deployment", "StatefulSet", "Job")
-PROCESSES = ("api", "beat", "console", "worker-audiences", "worker-events", "worker-jobs", "worker-send")
-POOL_SETTING = "MASTERIA_DATABASE_POOLED"
-LEADS_NOWHERE = "nobody"  # a Service that is meant to have no pods
-
-
-@cache
-def overlay(name: str) -> tuple[Document, ...]:
-    return tuple(rendered(FOLDER / "overlays" / name))
-
-
-def secrets() -> list[Document]:
-    return documents_of(FOLDER / "secrets.example.yaml")
-
-
-def of_kind(*kinds: str, among: str = "example") -> list[Document]:
-    return [document for document in overlay(among) if document["kind"] in kinds]
-
-
-def named(kind: str, name: str, among: str = "example") -> Document:
-    return next(d for d in of_kind(kind, among=among) if d["metadata"]["name"] == name)
-
-
-def workload(name: str) -> Document:
-    return next(d for d in of_kind(*WORKLOADS) if d["metadata"]["name"] == name)
-
-
-def pods() -> list[Document]:
-    return [pod for pod in map(pod_of, of_kind(*WORKLOADS)) if pod]
-
-
-def our_containers() -> list[Document]:
-    """Containers of our image, wherever they run."""
-    return [
-        container
-        for document in of_kind(*WORKLOADS)
-        for container in containers_of(document)
-        if container["image"].startswith("registry.example.com/masteria:")
-    ]
-
-
-def labels_match(selector: Document, labels: Document) -> bool:
-    wanted = selector.get("matchLabels", {}).items()
-    expressions = selector.get("matchExpressions", ())
-    assert all(expression["operator"] == "In" for expression in expressions)
-    return wanted <= labels.items() and all(labels.get(e["key"]) in e["values"] for e in expressions)
-
-
-def pods_of(selector: Document) -> list[Document]:
-    return [pod for pod in pods() if labels_match(selector, pod["metadata"]["labels"])]
-
-
-def all_documents() -> list[Document]:
-    """Every document of every overlay, each once, and the Secrets."""
-    found = {json.dumps(d, sort_keys=True): d for name in OVERLAYS for d in overlay(name)}
-    return [*found.values(), *secrets()]
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -164,7 +116,7 @@ def test_every_process_that_the_compose_file_has_is_there() -> None:
 
     # PostgreSQL and Valkey are the operator's own, as is what a superuser does; sandbox numbers are left out.
     assert compose - ours == {"postgres", "valkey", "bootstrap", "simulator"}
-    assert ours - compose == {"pgbouncer"}
+    assert ours - compose == {"pgbouncer", "restore"}
 
 
 def test_what_is_asked_of_masteria_is_a_command_that_it_has() -> None:
@@ -194,7 +146,7 @@ def test_every_setting_is_one_that_a_process_reads() -> None:
 
     names = {name for container in our_containers() for name in environment_of(container)}
 
-    assert names - known - {"POD_NAME", POOL_SETTING} == set()
+    assert names - known - {"POD_NAME", "LEDGERS", POOL_SETTING} == set()
 
 
 SECRET_VALUES = {
@@ -208,7 +160,7 @@ SECRET_VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted({*PROCESSES, "migrate"} - {"console"}))
+@pytest.mark.parametrize("name", sorted({*PROCESSES, "migrate", "restore"} - {"console"}))
 def test_production_accepts_what_a_process_is_given(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for container in containers_of(workload(name)):
         for variable, value in environment_of(container).items():
@@ -234,13 +186,14 @@ def test_a_secret_goes_only_to_who_needs_it() -> None:
             for source in container.get("envFrom", ()):
                 if "secretRef" in source:
                     holders.setdefault(source["secretRef"]["name"], set()).add(document["metadata"]["name"])
-    work = {*PROCESSES, "migrate"} - {"console"}
+    work = {*PROCESSES, "migrate", "restore"} - {"console"}
 
     assert holders == {
         "masteria-database": work,
         "masteria-keys": work,
         "masteria-redis": {*work, "console"},
         "masteria-owner": {"migrate"},
+        "masteria-straight": {"restore"},
         "masteria-console": {"api", "console"},
     }
 
@@ -249,219 +202,6 @@ def test_no_secret_has_a_value() -> None:
     values = [value for secret in secrets() for value in secret["stringData"].values()]
 
     assert set(values) == {""}
-
-
-def test_every_probe_asks_where_somebody_answers() -> None:
-    routes = {
-        "api": {route.path for route in health.router.routes},  # type: ignore[attr-defined]
-        "console": {route.path for route in probes.router.routes},  # type: ignore[attr-defined]
-    }
-    asked = 0
-
-    for document in of_kind(*WORKLOADS):
-        for container in containers_of(document):
-            ports = {port["name"] for port in container.get("ports", ())}
-            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-                probe = container.get(kind, {})
-                if http := probe.get("httpGet"):
-                    assert http["path"] in routes[container["name"]]
-                where = probe.get("httpGet") or probe.get("tcpSocket")
-                if where:
-                    asked += 1
-                    assert where["port"] in ports
-
-    assert asked == 9
-
-
-@pytest.mark.parametrize("name", ["api", "console"])
-def test_a_door_is_ready_once_and_then_as_long_as_it_lives(name: str) -> None:
-    # By /readyz every api would leave its Service while the database is away, and no spool would get a webhook.
-    container = containers_of(workload(name))[0]
-    port = container["ports"][0]["containerPort"]
-
-    paths = [
-        container[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")
-    ]
-
-    assert paths == ["/readyz", "/healthz", "/healthz"]
-    assert str(port) in container["command"]
-
-
-def test_no_probe_needs_redis_or_the_database_once_a_process_runs() -> None:
-    for document in of_kind(*WORKLOADS):
-        for container in containers_of(document):
-            asked = json.dumps([container.get("livenessProbe"), container.get("readinessProbe")])
-            assert "celery" not in asked
-            assert "readyz" not in asked
-
-
-def test_every_selector_finds_a_pod() -> None:
-    lost = []
-    for document in overlay("example"):
-        spec, kind, name = document.get("spec", {}), document["kind"], document["metadata"]["name"]
-        if kind == "Service" and name != LEADS_NOWHERE:
-            found = pods_of({"matchLabels": spec["selector"]})
-            served = {
-                port["name"]
-                for pod in found
-                for c in pod["spec"]["containers"]
-                for port in c.get("ports", ())
-            }
-            lost += [name for port in spec.get("ports", ()) if port["targetPort"] not in served]
-        elif kind in {*WORKLOADS, "PodDisruptionBudget"} and "selector" in spec:
-            found = pods_of(spec["selector"])
-        elif kind == "NetworkPolicy":
-            found = pods_of(spec["podSelector"])
-        else:
-            continue
-        if not found:
-            lost.append(f"{kind} {name}")
-
-    assert lost == []
-
-
-@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-def test_a_workload_has_its_pods_for_itself(kind: str) -> None:
-    for document in of_kind(kind):
-        assert pods_of(document["spec"]["selector"]) == [pod_of(document)]
-        for spread in document["spec"]["template"]["spec"].get("topologySpreadConstraints", ()):
-            assert pods_of(spread["labelSelector"]) == [pod_of(document)]
-
-
-def test_a_stateful_set_has_its_service() -> None:
-    for document in of_kind("StatefulSet"):
-        service = named("Service", document["spec"]["serviceName"])
-        assert service["spec"]["clusterIP"] == "None"
-        assert service["spec"]["selector"] == document["spec"]["selector"]["matchLabels"]
-
-
-def test_everything_that_is_referred_to_exists() -> None:
-    there = {(d["kind"], d["metadata"]["name"]) for d in (*overlay("example"), *secrets())}
-    wanted = {("ServiceAccount", pod["spec"]["serviceAccountName"]) for pod in pods()}
-    for document in of_kind(*WORKLOADS):
-        spec = document["spec"]["template"]["spec"]
-        for volume in spec["volumes"]:
-            wanted |= set(_sources(volume))
-        claims = {claim["metadata"]["name"] for claim in document["spec"].get("volumeClaimTemplates", ())}
-        volumes = {volume["name"] for volume in spec["volumes"]} | claims
-        for container in containers_of(document):
-            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
-            for source in container.get("envFrom", ()):
-                wanted |= set(starmap(_reference, source.items()))
-    for ingress in of_kind("Ingress"):
-        for path in (path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]):
-            wanted.add(("Service", path["backend"]["service"]["name"]))
-
-    assert wanted - there == set()
-
-
-def _sources(volume: Document) -> list[tuple[str, str]]:
-    projected = volume.get("projected", {}).get("sources", [])
-    found = [("ConfigMap", source["configMap"]["name"]) for source in projected]
-    if "secret" in volume:
-        found.append(("Secret", volume["secret"]["secretName"]))
-    if "persistentVolumeClaim" in volume:
-        found.append(("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]))
-    return found
-
-
-def _reference(kind: str, source: Document) -> tuple[str, str]:
-    return ({"configMapRef": "ConfigMap", "secretRef": "Secret"}[kind], source["name"])
-
-
-@pytest.mark.parametrize("name", [*PROCESSES, "migrate", "pgbouncer"])
-def test_a_pod_may_do_no_more_than_it_needs(name: str) -> None:
-    document = workload(name)
-    spec = document["spec"]["template"]["spec"]
-
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False  # MASTERIA_API_PORT is a setting of ours
-    assert spec["terminationGracePeriodSeconds"] >= 30
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] > 0
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in containers_of(document):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert set(container["resources"]["requests"]) == {"cpu", "memory"}
-        assert "memory" in container["resources"]["limits"]
-
-
-@pytest.mark.parametrize("name", PROCESSES)
-def test_what_a_process_writes_has_a_place(name: str) -> None:
-    document = workload(name)
-    container = containers_of(document)[-1]
-    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-    claims = {
-        volume["name"]: volume["persistentVolumeClaim"]["claimName"]
-        for volume in document["spec"]["template"]["spec"]["volumes"]
-        if "persistentVolumeClaim" in volume
-    }
-    claims |= {
-        claim["metadata"]["name"]: "one of its own"
-        for claim in document["spec"].get("volumeClaimTemplates", ())
-    }
-    kept = {path: claims[volume] for path, volume in mounts.items() if volume in claims}
-
-    assert {"/data", "/tmp"} <= set(mounts)
-    assert kept == {
-        "api": {"/data/spool": "one of its own", "/data/media": "media"},
-        "worker-jobs": {"/data/media": "media"},
-        "worker-events": {"/data/ledger": "ledger"},
-    }.get(name, {})
-
-
-def test_each_worker_has_a_folder_of_the_ledger_for_itself() -> None:
-    container = containers_of(workload("worker-events"))[-1]
-
-    environment = {given["name"]: given for given in container["env"]}
-
-    assert environment["MASTERIA_LEDGER_DIR"]["value"] == "/data/ledger/$(POD_NAME)"
-    assert environment["POD_NAME"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    assert [given["name"] for given in container["env"]] == ["POD_NAME", "MASTERIA_LEDGER_DIR"]
-
-
-@pytest.mark.parametrize("name", sorted(set(PROCESSES) - {"beat"}))
-def test_a_machine_can_be_emptied_without_stopping_a_process_altogether(name: str) -> None:
-    budgets = [
-        budget["spec"]["maxUnavailable"]
-        for budget in of_kind("PodDisruptionBudget")
-        if labels_match(budget["spec"]["selector"], workload(name)["spec"]["template"]["metadata"]["labels"])
-    ]
-
-    assert budgets == [1]
-    assert workload(name)["spec"]["replicas"] > 1
-
-
-def test_beat_is_alone() -> None:
-    spec = workload("beat")["spec"]
-
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-
-
-def test_a_browser_comes_back_to_its_console() -> None:
-    service = named("Service", "console")
-
-    assert service["spec"]["sessionAffinity"] == "ClientIP"
-    assert service["metadata"]["annotations"]["traefik.ingress.kubernetes.io/service.sticky.cookie"] == "true"
-
-
-def test_nothing_is_open_that_no_policy_opens() -> None:
-    closed = named("NetworkPolicy", "nothing-else")["spec"]
-    to_servers = pods_of(named("NetworkPolicy", "servers")["spec"]["podSelector"])
-
-    assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in to_servers} == {
-        document["metadata"]["name"]
-        for document in of_kind(*WORKLOADS)
-        if any(
-            {"secretRef": {"name": "masteria-database"}} in c.get("envFrom", ())
-            for c in containers_of(document)
-        )
-    }
 
 
 def test_who_comes_through_the_pooler_knows_it() -> None:
@@ -476,3 +216,13 @@ def test_who_comes_through_the_pooler_knows_it() -> None:
     assert named("ConfigMap", "pgbouncer-databases")["data"]["databases.ini"].startswith(
         "[databases]\nmasteria = "
     )
+
+
+def test_secrets_that_were_filled_in_are_not_taken_by_git() -> None:
+    filled_in = ("deploy/kubernetes/secrets.yaml", "deploy/kubernetes/overlays/ours/secrets.yaml")
+
+    told = subprocess.run(
+        ("git", "check-ignore", *filled_in), cwd=ROOT, check=False, capture_output=True, text=True
+    ).stdout
+
+    assert told.split() == list(filled_in)
