@@ -226,3 +226,24 @@ def test_secrets_that_were_filled_in_are_not_taken_by_git() -> None:
     ).stdout
 
     assert told.split() == list(filled_in)
+
+
+def test_what_the_documents_tell_to_type_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    told = text[text.index("### On Kubernetes") : text.index("## By the hour")]
+    there = {f"{d['kind'].lower()}/{d['metadata']['name']}" for d in overlay("example")}
+
+    objects = set(re.findall(r"\b((?:cronjob|deployment|job|statefulset)/[a-z-]+)", told)) - {
+        "job/restore-now"
+    }
+    files = set(
+        re.findall(r"\bdeploy/kubernetes[a-z./-]*", told.replace("overlays/ours", "overlays/example"))
+    )
+    asked = re.findall(r"-- masteria ([a-z]+) ([a-z]+)", told)
+
+    assert objects
+    assert objects - there == set()
+    assert {name for name in files if not (ROOT / name).exists()} == {"deploy/kubernetes/secrets.yaml"}
+    assert asked == [("company", "create"), ("user", "create")]
+    groups = {name: get_command(app).commands[name] for name, _ in asked}  # type: ignore[attr-defined]
+    assert all(verb in groups[name].commands for name, verb in asked)
