@@ -34,6 +34,9 @@ chaos: .dev ## Long fault runs: planted bugs are found, then processes killed an
 	@$(BIN)/pytest -m long -n 0 -s tests/faults --ignore tests/faults/test_restore.py
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+soak: .dev ## Two hours at an even pace: faults in the first half, memory in the second; ARGS="--minutes 30"
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
 drill: .dev ## Lose a machine in the middle of a campaign, restore another from its backup, ask the provider's log
 	@$(BIN)/pytest -m long -n 0 -q -s tests/faults/test_restore.py $(ARGS)
 
@@ -94,5 +97,5 @@ help:
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nStart with:  make up\n'
 
-.PHONY: help up doctor seed reset repair test chaos drill check format bench-send bench-where bench-receive bench-limits bench-scale bench-live bench-import widgets lock \
+.PHONY: help up doctor seed reset repair test chaos soak drill check format bench-send bench-where bench-receive bench-limits bench-scale bench-live bench-import widgets lock \
 	.runtime .dev
