@@ -210,6 +210,24 @@ def screens(shop: Shop) -> dict[str, Any]:
         }
 
 
+def test_no_column_points_at_messages_that_a_drop_does_not_know_of(superuser_url: str, month: Month) -> None:
+    """Whoever adds one says what becomes of it when its message goes, and adds it to `DANGLING` above."""
+    with psycopg.connect(superuser_url) as connection:
+        found = connection.execute(
+            """select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+               where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and not a.attisdropped
+                 and a.atttypid = 'uuid'::regtype and a.attname like '%message%'"""
+        ).fetchall()
+
+    assert {name for (name,) in found} == {
+        "campaign_recipients.message_id",
+        "conversations.last_message_id",
+        "media_files.message_id",
+        "provider_messages.message_id",
+        "send_attempts.message_id",
+    }
+
+
 def test_an_old_month_goes_into_files_and_nothing_that_is_left_points_at_it(
     shop: Shop, month: Month, tmp_path: Path, superuser_url: str
 ) -> None:
