@@ -41,9 +41,7 @@ ON_THE_WAY = ("accepted", "sent", "delivered")
 
 _DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 _WAITING = "select count(*) from pg_locks where not granted"
-_OTHERS = (
-    "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-)
+_OTHERS = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'masteria'"
 
 
 class Crowd:

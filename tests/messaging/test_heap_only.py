@@ -31,9 +31,7 @@ from pg_inherits i join pg_stat_user_tables t on t.relid = i.inhrelid where i.in
 _FORGET = """
 select pg_stat_reset_single_table_counters(inhrelid) from pg_inherits where inhparent = 'messages'::regclass
 """
-_OTHERS = (
-    "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-)
+_OTHERS = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'masteria'"
 
 
 @pytest.fixture
