@@ -10,6 +10,7 @@ import pytest
 
 from console.routes import probes
 from engine.api.routes import health
+from engine.core.settings import Settings
 from tests.deploy.cluster import (
     PROCESSES,
     WORKLOADS,
@@ -189,6 +190,19 @@ def test_what_a_process_writes_has_a_place(name: str) -> None:
         "worker-jobs": {"/data/media": "media"},
         "worker-events": {"/data/ledger": "ledger"},
     }.get(name, {})
+
+
+def test_disks_are_mounted_where_the_product_looks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTERIA_SPOOL_DIR", "MASTERIA_MEDIA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MASTERIA_HOME", named("ConfigMap", "masteria-settings")["data"]["MASTERIA_HOME"])
+
+    given = Settings()
+
+    mounts = {
+        mount["name"]: mount["mountPath"] for mount in containers_of(workload("api"))[0]["volumeMounts"]
+    }
+    assert (mounts["spool"], mounts["media"]) == (str(given.spool_dir), str(given.media_dir))
 
 
 def test_each_worker_has_a_folder_of_the_ledger_for_itself() -> None:
