@@ -71,10 +71,11 @@ def measure() -> Depth:
 def show() -> None:
     """Measure and hand it to Prometheus; what cannot be measured is absent, not old. Raises DatabaseAway."""
     DEPTH.show(())
-    DEPTH.show(tuple(_families(measure())))
+    DEPTH.show(tuple(families(measure())))
 
 
-def _families(found: Depth) -> Iterator[Metric]:
+def families(found: Depth) -> Iterator[Metric]:
+    """A depth as Prometheus reads it."""
     due = GaugeMetricFamily("masteria_due_messages", "Messages that are due and may go.", labels=["lane"])
     sendable = GaugeMetricFamily(
         "masteria_sendable_messages",

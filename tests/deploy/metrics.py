@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from prometheus_client import Counter, Gauge, Histogram
 
 from engine.core import metrics
+from engine.messaging.depth import Depth, LaneDepth, families
+from engine.messaging.models import Lane
 from tests.deploy.kustomize import Document
 
 NAMED = re.compile(r"\b(?P<name>masteria_[a-z_]+)(?:\{(?P<labels>[^}]*)\})?")
@@ -20,6 +22,9 @@ def registered() -> dict[str, tuple[str, ...]]:
         for kind, endings in ENDINGS.items():
             if isinstance(metric, kind):
                 found |= {f"{metric._name}{ending}": metric._labelnames for ending in endings}
+    nothing = Depth(dict.fromkeys(Lane, LaneDepth()), webhooks=0, webhooks_oldest=0.0, parked=0)
+    for family in families(nothing):
+        found[family.name] = tuple(family.samples[0].labels)
     return found
 
 

@@ -102,8 +102,9 @@ def soak(stack: Stack, minutes: float, seed: int) -> list[str]:
 
 def _sign_in_again(stack: Stack, api: httpx.Client) -> None:
     """Tokens last for minutes."""
-    with stack.sign_in(EMAIL) as fresh:
-        api.headers["Authorization"] = fresh.headers["Authorization"]
+    fresh = stack.sign_in(EMAIL)
+    api.headers["Authorization"] = fresh.headers["Authorization"]
+    fresh.close()
 
 
 def _unless_empty(blast: Blast) -> list[str]:
