@@ -35,7 +35,7 @@ from engine.core.log import logger
 from engine.core.settings import settings
 from engine.core.system import system_session
 from engine.messaging import old_months
-from engine.messaging.old_months import FROM_THE_FIRST, MESSAGES, OF_MONTHS, Month
+from engine.messaging.old_months import FROM_THE_FIRST, MESSAGES, OF_MONTHS, OF_PAGES, Month
 from engine.messaging.storage import media_store
 
 PARTS = (*old_months.PARTS, *of_campaigns.PARTS)
@@ -159,7 +159,7 @@ def drop_month(month: Month, *, told: Callable[[str], object] = lambda _: None) 
     told("Letting go of what points at them…")
     after = FROM_THE_FIRST
     while True:
-        with system_session(OF_MONTHS) as session:
+        with system_session(OF_PAGES) as session:
             page = old_months.page_after(session, month, after)
             if page is None:
                 break

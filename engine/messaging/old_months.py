@@ -19,6 +19,7 @@ from engine.core.db import Limits, run, waiting_for_locks
 from engine.core.ids import uuid7_floor
 
 OF_MONTHS = Limits(statement=3600, lock=20, idle=60)  # some of it reads a table from end to end
+OF_PAGES = Limits(statement=120, lock=20, idle=60, by_key=True)
 PAGE = 5_000
 FILES = 500
 # A partition that is dropped locks all of messages, and whoever comes behind waits with it: so not for long.
