@@ -1,7 +1,8 @@
 """The API's own process, with the command that users start, on the tests' database: its socket, memory and log."""
 
-import asyncio
+import contextlib
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -60,27 +61,31 @@ class DoorProcess:
 
     def raw(self, head: str, pieces: Iterator[bytes], *, seconds: float = 10.0) -> tuple[int, int]:
         """The status of a request written by hand, and how many bytes of its body were sent until it was answered."""
-        return asyncio.run(_talk(self.port, head, pieces, seconds))
+        return _talk(self.port, head, pieces, seconds)
 
 
-async def _talk(port: int, head: str, pieces: Iterator[bytes], seconds: float) -> tuple[int, int]:
-    async with asyncio.timeout(seconds):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(head.encode())
-        answer = asyncio.ensure_future(reader.readline())
+def _talk(port: int, head: str, pieces: Iterator[bytes], seconds: float) -> tuple[int, int]:
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(head.encode())
+        # A plain socket: what was answered before the line was closed under our words can still be read.
         sent = 0
-        try:
+        with contextlib.suppress(ConnectionError):
             for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                sent += len(piece)
-                if answer.done():
+                left = memoryview(piece)
+                while left and not _is_answered(connection, seconds):
+                    left = left[(size := connection.send(left)) :]
+                    sent += size
+                if left:
                     break
-        except ConnectionError:
-            await asyncio.wait([answer])  # answered, and closed while we were still talking
-        line = await answer
-        writer.transport.abort()
+        line = connection.makefile("rb").readline()
     return int(line.split()[1]), sent
+
+
+def _is_answered(connection: socket.socket, seconds: float) -> bool:
+    """True once there is something to read; waits until there is, or until something more can be written."""
+    readable, writable, _ = select.select([connection], [connection], [], seconds)
+    assert readable or writable, "neither an answer nor room for more"
+    return bool(readable)
 
 
 @contextmanager
