@@ -1,4 +1,4 @@
-"""A real PgBouncer before the test database: transaction mode, few connections, those of strangers among them."""
+"""A real PgBouncer before the test database, by the file that we ship: but for few connections, and where things lie."""
 
 import shutil
 import signal
@@ -12,9 +12,11 @@ import psycopg
 import pytest
 
 from engine.core.bootstrap import DatabaseUrls
+from engine.core.settings import project_root
 from engine.embedded import RunningPostgres
 from engine.embedded.server import LOOPBACK, RunningServer, Server, spawn, wait_until
 
+SHIPPED = project_root() / "deploy/kubernetes/components/pgbouncer/pgbouncer.ini"
 SIZE = 2  # connections for each role: far fewer than ask for one at once
 
 
@@ -71,21 +73,24 @@ class Pooler:
         database = urlsplit(running.urls.app)
         people = (urlsplit(url) for url in (running.urls.app, running.urls.system))
         users = "".join(f'"{who.username}" "{unquote(who.password or "")}"\n' for who in people)
-        lines = (
-            "[databases]",
-            f"* = host={LOOPBACK} port={database.port}",
-            "[pgbouncer]",
-            f"listen_addr = {LOOPBACK}",
-            f"listen_port = {self.port}",
-            "unix_socket_dir =",
-            "auth_type = scram-sha-256",
-            f"auth_file = {self._folder / 'users.txt'}",
-            "pool_mode = transaction",
-            f"default_pool_size = {SIZE}",
-            "max_client_conn = 200",
-        )
+        here = {
+            "%include": f"%include {self._folder / 'databases.ini'}",
+            "listen_addr": f"listen_addr = {LOOPBACK}",
+            "listen_port": f"listen_port = {self.port}",
+            "auth_file": f"auth_file = {self._folder / 'users.txt'}",
+            "default_pool_size": f"default_pool_size = {SIZE}",
+        }
+        shipped = SHIPPED.read_text().splitlines()
+        words = [line.split(maxsplit=1)[:1] for line in shipped]
+        assert all([word] in words for word in here)
+        lines = [here.get(word[0], line) if word else line for line, word in zip(shipped, words, strict=True)]
+        files = {
+            "pgbouncer.ini": "\n".join(lines) + "\n",
+            "databases.ini": f"[databases]\n* = host={LOOPBACK} port={database.port}\n",
+            "users.txt": users,
+        }
         self._folder.mkdir(parents=True)
-        for name, content in (("pgbouncer.ini", "\n".join(lines) + "\n"), ("users.txt", users)):
+        for name, content in files.items():
             path = self._folder / name
             path.write_text(content)
             path.chmod(0o600)
