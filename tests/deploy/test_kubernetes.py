@@ -146,7 +146,7 @@ def test_every_setting_is_one_that_a_process_reads() -> None:
 
     names = {name for container in our_containers() for name in environment_of(container)}
 
-    assert names - known - {"POD_NAME", "LEDGERS", POOL_SETTING} == set()
+    assert names - known - {"POD_NAME", "LEDGERS"} == set()
 
 
 SECRET_VALUES = {
