@@ -250,6 +250,19 @@ def array_of(values: Iterable[object]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def quoted_array_of(values: Sequence[str | None]) -> str:
+    """Words of anybody as PostgreSQL writes an array; one of nothing but None is empty, which `unnest` fills up."""
+    if all(value is None for value in values):
+        return "{}"
+    return "{" + ",".join(["NULL" if value is None else _escaped(value) for value in values]) + "}"
+
+
+def _escaped(value: str) -> str:
+    if "\\" in value:
+        value = value.replace("\\", "\\\\")
+    return '"' + value.replace('"', '\\"') + '"' if '"' in value else f'"{value}"'
+
+
 def object_of(values: Mapping[str, Any]) -> str:
     """Values by id as one JSON text: `->>` finds each in a few steps, whatever the planner thinks of tables."""
     return orjson.dumps(values).decode()

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from engine.contacts.consent import BY_REFUSAL, hear
 from engine.contacts.models import ConsentState, Contact
-from engine.core.db import array_of, run
+from engine.core.db import array_of, quoted_array_of, run
 from engine.core.events import Fact, emit
 from engine.core.log import logger
 from engine.messaging.channels.base import Pricing, StatusReceipt
@@ -189,7 +189,8 @@ _WRITE = """
 update messages m set
   provider_id = coalesce(m.provider_id, said.provider_id),
   work_id = null,
-  accepted_at = coalesce(m.accepted_at, m.called_at, said.first_at),
+  accepted_at = coalesce(m.accepted_at, m.called_at,
+    least(said.sent_at, said.delivered_at, said.read_at, said.failed_at)),
   sent_at = least(m.sent_at, said.sent_at),
   delivered_at = least(m.delivered_at, said.delivered_at),
   read_at = least(m.read_at, said.read_at),
@@ -213,9 +214,11 @@ update messages m set
   price_category = coalesce(m.price_category, said.price_category),
   price_type = coalesce(m.price_type, said.price_type),
   billable = coalesce(m.billable, said.billable)
-from jsonb_to_recordset(%(said)s::jsonb) as said(
-  id uuid, provider_id text, first_at timestamptz, sent_at timestamptz, delivered_at timestamptz, read_at timestamptz,
-  failed_at timestamptz, reason_code text, reason jsonb, price_category text, price_type text, billable boolean)
+from unnest(
+  %(ids)s::uuid[], %(provider_ids)s::text[], %(sent)s::timestamptz[], %(delivered)s::timestamptz[],
+  %(read)s::timestamptz[], %(failed)s::timestamptz[], %(codes)s::text[], %(reasons)s::jsonb[], %(categories)s::text[],
+  %(types)s::text[], %(billable)s::boolean[]) as said(
+  id, provider_id, sent_at, delivered_at, read_at, failed_at, reason_code, reason, price_category, price_type, billable)
 where m.id = said.id and m.id >= %(first)s and (m.attempt > 0 or m.accepted_at is not null)
   and (m.accepted_at is null
     or said.sent_at < coalesce(m.sent_at, 'infinity') or said.delivered_at < coalesce(m.delivered_at, 'infinity')
@@ -233,9 +236,7 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     if not words:
         return 0
     ids = sorted(words, key=_ORDER)
-    # One JSON text: an array for each column costs several times as much to write.
-    said = orjson.dumps([_as_row(message_id, words[message_id]) for message_id in ids]).decode()
-    rows = run(session, _WRITE, said=said, first=ids[0])
+    rows = run(session, _WRITE, first=ids[0], ids=array_of(ids), **_columns([words[key] for key in ids]))
     _remember(session, channel_id, rows)
     for row in rows:
         _count(row, channel_id, steps)
@@ -245,22 +246,29 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     return len(rows)
 
 
-def _as_row(message_id: UUID, word: Word) -> dict[str, Any]:
-    said = [at for at in (word.sent_at, word.delivered_at, word.read_at, word.failed_at) if at is not None]
+def _columns(words: Sequence[Word]) -> Mapping[str, str]:
+    """What is said, column by column: PostgreSQL reads arrays at half of what it takes to read JSON."""
+    prices = [word.pricing or Pricing() for word in words]
     return {
-        "id": message_id,
-        "provider_id": word.provider_id,
-        "first_at": min(said),
-        "sent_at": word.sent_at,
-        "delivered_at": word.delivered_at,
-        "read_at": word.read_at,
-        "failed_at": word.failed_at,
-        "reason_code": word.reason_code,
-        "reason": word.reason,
-        "price_category": word.pricing.category if word.pricing else None,
-        "price_type": word.pricing.type if word.pricing else None,
-        "billable": word.pricing.billable if word.pricing else None,
+        "provider_ids": quoted_array_of([word.provider_id for word in words]),
+        "sent": _moments([word.sent_at for word in words]),
+        "delivered": _moments([word.delivered_at for word in words]),
+        "read": _moments([word.read_at for word in words]),
+        "failed": _moments([word.failed_at for word in words]),
+        "codes": quoted_array_of([word.reason_code if word.failed_at else None for word in words]),
+        "reasons": quoted_array_of(
+            [None if word.reason is None else orjson.dumps(word.reason).decode() for word in words]
+        ),
+        "categories": quoted_array_of([price.category for price in prices]),
+        "types": quoted_array_of([price.type for price in prices]),
+        "billable": quoted_array_of(
+            [None if price.billable is None else str(price.billable) for price in prices]
+        ),
     }
+
+
+def _moments(moments: Sequence[datetime | None]) -> str:
+    return quoted_array_of([None if moment is None else moment.isoformat() for moment in moments])
 
 
 _REMEMBER = """

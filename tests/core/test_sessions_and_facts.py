@@ -20,6 +20,7 @@ from engine.core.db import (
     Limits,
     after_commit,
     connect_engine,
+    quoted_array_of,
     run,
     tenant_of,
     tenant_session,
@@ -197,3 +198,19 @@ def test_a_session_across_tenants_is_nobodys(database: DatabaseUrls) -> None:
         assert tenant_of(session) == TENANT
     with system_session() as session, pytest.raises(RuntimeError):
         tenant_of(session)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["NULL", "null", "", " ", None, "a,b", "{x}", "it's"],
+        ['say "hi"', "back\\slash", 'both \\" of them', "two\nlines", "tab\t", "\u00e7\u00e3o \U0001f600"],
+        [None, None],
+        [],
+    ],
+)
+def test_an_array_that_we_quote_is_read_as_it_was(database: DatabaseUrls, words: list[str | None]) -> None:
+    with tenant_session(TENANT) as session:
+        [row] = run(session, "select %(words)s::text[] as words", words=quoted_array_of(words))
+
+    assert row.words == (words if any(word is not None for word in words) else [])
