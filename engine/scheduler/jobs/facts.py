@@ -24,5 +24,5 @@ def _work() -> bool:
     return True
 
 
-# Screens ask for a figure within half a second; a fifth of a second gathers what a campaign at full speed states.
-JOBS = (Job("relay", EVENTS, _is_due, _work, pause=0.2),)
+# Screens ask for a figure within half a second; three tenths gather what a campaign at full speed states.
+JOBS = (Job("relay", EVENTS, _is_due, _work, pause=0.3),)
