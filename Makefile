@@ -34,7 +34,7 @@ chaos: .dev ## Long fault runs: planted bugs are found, then processes killed an
 	@$(BIN)/pytest -m long -n 0 -s tests/faults --ignore tests/faults/test_restore.py
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-soak: .dev ## Two hours at an even pace: faults in the first half, memory in the second; ARGS="--minutes 30"
+soak: .dev ## Two hours at an even pace: faults in the first third, memory in the last; ARGS="--minutes 30"
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 drill: .dev ## Lose a machine in the middle of a campaign, restore another from its backup, ask the provider's log
