@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_ready, worker_shutting_down
+from celery.bootsteps import StartStopStep
+from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from celery.worker.state import active_requests
 
 from engine.core import db, http, ratelimit, system
@@ -37,6 +38,8 @@ app.conf.update(
     worker_max_tasks_per_child=None,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # A Redis without memory refuses what a worker writes for each task: it connects again until that goes, and lives.
+    broker_channel_error_retry=True,
     broker_transport_options={
         "visibility_timeout": 900,
         "unacked_restore_interval": 2,
@@ -101,11 +104,19 @@ def _own_connections(**_: Any) -> None:
     http.forget_connections()
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def _start_sweeper(sender: Any, **_: Any) -> None:
-    queues = frozenset(sender.app.amqp.queues.consume_from)
-    sweeper = Sweeper(queues, send_bell, lambda: bool(active_requests))
-    threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
+class Sweeping(StartStopStep):  # type: ignore[misc]
+    """Starts the sweeper once the pool has forked. It waits for no broker: without one it is what works."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:
+        """Begin to sweep."""
+        queues = frozenset(parent.app.amqp.queues.consume_from)
+        sweeper = Sweeper(queues, send_bell, lambda: bool(active_requests))
+        threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
+
+
+app.steps["worker"].add(Sweeping)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
