@@ -17,6 +17,7 @@ from engine.cli.supervisor import Supervisor
 from engine.embedded import start_valkey
 from engine.embedded.server import RunningServer
 from tests.faults.blasts import Blast, Sends, every, minutes, planned_blast
+from tests.faults.invariants import IN_FLIGHT
 from tests.faults.proxy import Proxy
 from tests.walks.stack import Stack, eventually, running_apart
 
@@ -265,6 +266,28 @@ def test_ten_minutes_without_redis(stack: Stack, api: httpx.Client, valkey: Outs
 
     print(f"\nF8: Redis gone for {seconds:.0f} s: {found}; {writer.said()}")
     assert_all_went_on(blast, writer, found)
+
+
+def test_workers_that_start_while_redis_is_gone_work(
+    stack: Stack, api: httpx.Client, valkey: OutsideValkey
+) -> None:
+    """F1 within F8: who is killed meanwhile comes back and goes on."""
+    blast, writer = under_way(stack, api, minutes(1)), Writer(api)
+
+    valkey.kill()
+    meanwhile(5.0, writer.write)
+    stack.kill("-Q send")
+    killed = time.time()
+    eventually(lambda: Sends.of(blast).between(killed + 1, time.time()), why="they do not work")
+    meanwhile(5.0, writer.write)
+    valkey.start()
+    sends = hurry_to_the_end(blast)
+
+    print(
+        f"\nF8: workers killed without Redis sent again after {sends.seconds_to_next(killed + 1) + 1:.1f} s"
+    )
+    assert blast.broken(unknown=IN_FLIGHT) == []
+    assert set(writer.statuses) == {201}
 
 
 @pytest.mark.parametrize(
