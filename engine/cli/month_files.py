@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -195,11 +195,15 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """What a folder says that it holds; MonthRefused when it is no export."""
     try:
-        told: Mapping[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        told: object = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise MonthRefused(f"There is no export in {folder}: masteria export-month makes one.") from None
+    except OSError as error:
+        raise MonthRefused(f"The export can't be read: {error}") from None
     except ValueError as error:
         raise MonthRefused(f"{folder / MANIFEST} is damaged: {error}") from None
+    if not isinstance(told, dict):
+        raise MonthRefused(f"{folder / MANIFEST} is damaged: it is no manifest.")
     if told.get("format") != FORMAT:
         raise MonthRefused(f"{folder} was written by another version of this command.")
     try:

@@ -24,6 +24,8 @@ PAGE = 5_000
 FILES = 500
 # A partition that is dropped locks all of messages, and whoever comes behind waits with it: so not for long.
 LOCK_SECONDS = 2.0
+# Ids begin with the milliseconds since 1970, and dates end with the year 9999.
+FIRST_YEAR, LAST_YEAR = 1970, 9999
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,9 +38,11 @@ class Month:
     @classmethod
     def read(cls, text: str) -> Self:
         """The month that a text names; ValueError when it names none."""
-        found = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
+        found = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", text)
         if found is None:
             raise ValueError(f"{text} is no month: write it as 2026-09.")
+        if not FIRST_YEAR <= int(found[1]) < LAST_YEAR:
+            raise ValueError(f"{text} is no month that ids of messages can name: write it as 2026-09.")
         return cls(int(found[1]), int(found[2]))
 
     @classmethod
