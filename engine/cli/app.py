@@ -246,7 +246,7 @@ def main() -> None:
     """Run the command; what was foreseen is told in a sentence, the rest is a traceback."""
     configure_logging("cli", level="WARNING")
     try:
-        app()
+        app(prog_name="masteria")
     except FORESEEN as error:
         typer.echo(sentence_of(error), err=True)
         sys.exit(1)
