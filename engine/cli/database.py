@@ -69,11 +69,11 @@ def await_schema(seconds: float) -> None:
             found = revisions()
             if found.present == found.wanted:
                 return
-            why = f"it is {found.present or 'empty'}, this version's is {found.wanted}"
+            why = f"it is {found.present or 'empty'}, this version's is {found.wanted}. Run masteria migrate."
         except psycopg.OperationalError:
-            why = "the database does not answer"
+            why = f"the database does not answer. Is it running, and is {DATABASE_VARIABLES[0]} right?"
         if time.monotonic() >= until:
-            raise SchemaNotCurrent(f"The schema was waited for in vain: {why}. Run masteria migrate.")
+            raise SchemaNotCurrent(f"The schema was waited for in vain: {why}")
         time.sleep(BREATH_SECONDS)
 
 

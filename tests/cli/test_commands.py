@@ -186,7 +186,8 @@ def test_a_schema_of_another_version_is_waited_for(
     away = waits("0")
 
     assert "it is older, this version's is" in in_vain
-    assert "the database does not answer" in away
+    assert "Run masteria migrate." in in_vain
+    assert "the database does not answer. Is it running, and is MASTERIA_DATABASE_URL right?" in away
 
 
 def test_what_does_not_fit_is_told_in_the_terminals_language(monkeypatch: pytest.MonkeyPatch) -> None:
