@@ -15,7 +15,7 @@ from packaging.markers import Marker
 
 from engine.cli.database import revisions
 from engine.cli.programs import doors
-from engine.cli.up import is_running, shared_ports
+from engine.cli.up import is_running, ports_in_use, shared_ports
 from engine.core.bootstrap import APP_ROLE, EXTENSIONS, SYSTEM_ROLE
 from engine.core.settings import DATABASE_VARIABLES, Settings, SettingsError, project_root, settings
 from engine.embedded import port_is_free
@@ -91,13 +91,14 @@ def _existing(folder: Path) -> Path:
 
 def _ports(given: Settings) -> Iterator[Finding]:
     running = is_running(given.home)
+    used = ports_in_use(given.home)
     for sentence in shared_ports(doors(given)):
         yield Finding("ports", False, sentence)
     for program in doors(given):
         if program.port is None:
             continue
         if running:
-            yield Finding(f"port {program.port}", True, f"{program.name}, running")
+            yield Finding(f"port {used.get(program.name, program.port)}", True, f"{program.name}, running")
         elif port_is_free(program.port):
             yield Finding(f"port {program.port}", True, f"free for the {program.name}")
         else:

@@ -275,7 +275,9 @@ def only_one(given: Settings) -> Iterator[None]:
         except BlockingIOError:
             raise UpError(_already_running(path)) from None
         lock.truncate(0)
-        lock.write(json.dumps({"pid": os.getpid(), "console": f"http://127.0.0.1:{given.console_port}"}))
+        ports = {program.name: program.port for program in doors(given)}
+        console = f"http://127.0.0.1:{given.console_port}"
+        lock.write(json.dumps({"pid": os.getpid(), "console": console, "ports": ports}))
         lock.flush()
         yield
 
@@ -285,7 +287,19 @@ def _already_running(path: Path) -> str:
         other = json.loads(path.read_text())
     except json.JSONDecodeError:
         return "Master IA is already starting."
-    return f"Master IA is already running (process {other['pid']}): {other['console']}"
+    return (
+        f"Master IA is already running (process {other['pid']}): {other['console']}. Ctrl-C there stops it."
+    )
+
+
+def ports_in_use(home: Path) -> Mapping[str, int]:
+    """Where the programs of the `masteria up` that holds this home listen, by name; another shell's settings may differ."""
+    try:
+        told = json.loads((home / "run" / "up.lock").read_text()) if is_running(home) else {}
+    except json.JSONDecodeError:  # it has only just begun
+        return {}
+    ports: Mapping[str, int] = told.get("ports", {})
+    return ports
 
 
 def is_running(home: Path) -> bool:

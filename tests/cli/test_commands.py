@@ -13,9 +13,11 @@ from engine import seed
 from engine.accounts.passwords import verify_password
 from engine.accounts.queries import find_registered
 from engine.cli import database as cli_database
+from engine.cli import doctor as cli_doctor
 from engine.cli.app import app, sentence_of
 from engine.cli.database import await_schema
 from engine.cli.doctor import examine
+from engine.cli.up import UpError, only_one
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.errors import Invalid
 from engine.core.settings import DATABASE_VARIABLES, Environment, SettingsError, project_root, settings
@@ -247,6 +249,20 @@ def test_the_doctor_reads_the_schema_without_the_owners_address(
 
     assert schema.ok
     assert schema.text.startswith("revision ")
+
+
+def test_the_doctor_names_the_ports_of_what_runs_and_not_those_of_this_shell(
+    database: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = settings().model_copy(update={"home": tmp_path, "api_port": 8000})
+    monkeypatch.setattr(cli_doctor, "settings", lambda: here)
+
+    with only_one(here.model_copy(update={"api_port": 8123})):
+        subjects = [finding.subject for finding in examine() if finding.text == "api, running"]
+        with pytest.raises(UpError, match="Ctrl-C there stops it"), only_one(here):
+            pass
+
+    assert subjects == ["port 8123"]
 
 
 def test_the_doctor_finds_a_migrated_database_well(database: DatabaseUrls) -> None:
