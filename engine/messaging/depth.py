@@ -13,7 +13,7 @@ from engine.messaging.models import Lane
 
 MINUTE = 60  # seconds of a channel's rate that count as what more workers could send
 
-# A range counts whole until the last of it is settled, so a channel in hand may seem up to a range deeper than it is.
+# A range counts whole until the last of it is settled, so each range in hand makes its channel look deeper.
 # What stands behind a closed gate (paused, channel off) is not due: more workers would send none of it.
 _SENDS = """
 with lines as (
