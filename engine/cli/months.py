@@ -59,6 +59,10 @@ def export_month(month: Month, into: Path, *, without_lost_files: bool = False) 
     with system_session() as session:
         if month >= old_months.current(session):
             raise MonthRefused(f"{month} is not over yet.")
+        if not old_months.is_there(session, month):
+            raise MonthRefused(
+                f"There are no messages of {month}, and there is no table {month.partition} for them."
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _snapshot() as connection:

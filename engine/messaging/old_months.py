@@ -156,6 +156,16 @@ def has_partition(session: Session, month: Month) -> bool:
     )
 
 
+def is_there(session: Session, month: Month) -> bool:
+    """Whether the month has a table, or messages in that of nobody's month."""
+    found = run(
+        session,
+        "select from messages where id >= %(floor)s and id < %(ceiling)s limit 1",
+        **month.ids,
+    )
+    return bool(found) or has_partition(session, month)
+
+
 def waiting(session: Session, month: Month) -> int:
     """How many messages of a month are still to be sent, or under way."""
     rows = run(
