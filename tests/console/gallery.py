@@ -148,7 +148,8 @@ class Gallery:
             tomorrow = data.iso(data.NOW + timedelta(days=1))
             campaign |= {"status": "draft", "scheduled_at": tomorrow, "started_at": None}
         if self.shell.route == "/halted":
-            campaign["pause_reason"] = {"code": "token_refused", "text": "Meta refuses the access token."}
+            refused = {"code": "token_refused", "text": "Meta refuses the access token."}
+            campaign |= {"pause_reason": refused, "rate_per_second": 0.0, "seconds_left": None}
         if self.shell.route == "/stopped":
             gone = {"code": "template_gone", "text": "The template of this campaign was deleted."}
             campaign |= {"status": "paused", "pause_reason": gone}

@@ -344,6 +344,7 @@ def test_a_campaign_says_why_nothing_leaves_and_leads_to_where_it_is_mended(page
     expect(said.get_by_role("link", name="Open the connection")).to_have_attribute(
         "href", re.compile("/connections/.+")
     )
+    expect(page.get_by_text("Working out the time left")).to_have_count(0)
 
 
 def test_a_campaign_that_stopped_for_a_reason_of_its_own_leads_to_no_connection(page: Page) -> None:

@@ -62,6 +62,8 @@ function Buttons({campaign, allowed, commands: {run, busy}}) {
 
 function when(campaign, t, f) {
   const {status, seconds_left: left, completed_at: done, scheduled_at: planned} = campaign
+  // One that stands still is not about to know how long it takes: why it stands is told above.
+  if (status === "running" && campaign.pause_reason?.text) return ""
   if (status === "running") return left == null ? t("left.unknown") : t("left", {time: f.span(left)})
   if (status === "completed") return done ? t("left.done", {when: f.instant(done)}) : ""
   if (status === "scheduled") return planned ? t("left.scheduled", {when: f.instant(planned)}) : ""
