@@ -19,7 +19,8 @@ import psycopg
 import redis
 
 from benchmarks.meter import PEERS, of_peer
-from tests.walks.stack import Stack, free_port
+from engine.embedded.server import free_port
+from tests.walks.stack import Stack
 
 FOLDER = Path(__file__).parent / "peers"
 WARM = 1_000  # messages before the clock starts: connections, caches, the compiler of Node

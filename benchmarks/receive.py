@@ -35,7 +35,8 @@ from benchmarks.meter import of_peer, of_product, read, spent
 from benchmarks.report import write_report
 from benchmarks.send import NUMBERS, Product
 from engine.core.ids import uuid7
-from tests.walks.stack import Stack, free_port, running_apart
+from engine.embedded.server import free_port
+from tests.walks.stack import Stack, running_apart
 
 SECONDS = 5
 BODIES = 120_000  # more than can be answered in that time

@@ -20,6 +20,7 @@ from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, read_env_fi
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0
+PORTS = range(20_000, 32_000)
 PASSWORDS_FILE = "servers.env"
 PASSWORD_OWNERS = ("superuser", "owner", "app", "system", "valkey")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -149,7 +150,7 @@ def remembered_port(home: Path, name: str) -> int:
     path = home / "run" / "ports.json"
     ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
     if name not in ports or not port_is_free(ports[name]):
-        ports[name] = _free_port()
+        ports[name] = free_port()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(ports))
     return ports[name]
@@ -166,10 +167,16 @@ def port_is_free(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A port that nobody listens on, out of those that no system gives to outgoing connections.
+
+    One of those might be taken again before its server is there.
+    """
+    for _ in range(100):
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        if port_is_free(port):
+            return port
+    raise EmbeddedServerError(f"No port between {PORTS.start} and {PORTS.stop} is free.")
 
 
 def group_of(user: str | None) -> int | None:

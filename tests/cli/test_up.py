@@ -16,6 +16,7 @@ import pytest
 
 from engine.cli.supervisor import SUPERVISED, sweep
 from engine.core.settings import project_root
+from engine.embedded.server import free_port
 
 UP = (sys.executable, "-m", "engine.cli", "up")
 READY = "Master IA is ready"
@@ -71,12 +72,6 @@ class Place:
             except psutil.Error:
                 continue  # another user's, or gone meanwhile
         return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 
 from console.main import make_app
 from console.settings import ConsoleSettings
+from engine.embedded.server import free_port
 from tests.console.console_fake_api import make_fake_api
 from tests.console.console_fake_data import Store
 
@@ -40,14 +40,6 @@ class Serving:
         answer = browser.post("/sign-in", data={"email": email, "password": "secret"})
         assert answer.status_code == 303, answer.text
         return browser
-
-
-def free_port() -> int:
-    """A port nobody uses now."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        port: int = made.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -16,7 +16,8 @@ import psutil
 
 from engine.cli.programs import doors
 from engine.core.settings import settings
-from tests.walks.stack import eventually, free_port
+from engine.embedded.server import free_port
+from tests.walks.stack import eventually
 
 MEBIBYTE = 1024 * 1024
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,18 +17,12 @@ import httpx
 import psutil
 import redis
 
-from engine.embedded.server import kept_passwords
+from engine.embedded.server import free_port, kept_passwords
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
 PASSWORD = "ponte-azul-19-janelas"
 EMAIL = "dona@walk.example"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def eventually[T](look: Callable[[], T], *, seconds: float = PATIENCE, why: str = "it never came") -> T:
