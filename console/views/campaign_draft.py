@@ -30,6 +30,7 @@ class CampaignDraft:
     is_scheduled: bool = False
     has_begun: bool = False
     waiting: int = 0
+    kept_words: Body = field(default_factory=dict)
 
     @classmethod
     def of(cls, campaign: Campaign, template: Template | None) -> "CampaignDraft":
@@ -45,6 +46,7 @@ class CampaignDraft:
             is_scheduled=campaign.status == "scheduled",
             has_begun=campaign.status in BEGUN,
             waiting=campaign.counts.queued,
+            kept_words={"template_id": campaign.template_id, "variables": dict(campaign.variables)},
         )
 
     @property
@@ -122,9 +124,18 @@ class CampaignDraft:
         }
 
     @property
+    def words(self) -> Body:
+        """What people read of it: its template, and what fills the gaps."""
+        return {name: self.question[name] for name in ("template_id", "variables")}
+
+    @property
+    def says_otherwise(self) -> bool:
+        """Whether it has other words than those that were saved."""
+        return self.words != self.kept_words
+
+    @property
     def body(self) -> Body:
         """What is saved."""
         if self.has_begun:
-            words = {name: self.question[name] for name in ("template_id", "variables")}
-            return {"name": self.name.strip(), **words}
+            return {"name": self.name.strip(), **self.words}
         return {"name": self.name.strip(), **self.question, "scheduled_at": self.scheduled_at}

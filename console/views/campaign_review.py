@@ -117,7 +117,9 @@ class CampaignReview:
         )
 
     async def is_sure_of_change(self, draft: CampaignDraft) -> bool:
-        """Asks once more before those who wait get other words than those before them."""
+        """Asks once more before those who wait get other words than those before them; another name asks nothing."""
+        if not draft.says_otherwise:
+            return True
         words = self._tab.words
         people = words.plural("{n} person", "{n} people", draft.waiting)
         return await self._tab.shell.confirm(

@@ -242,6 +242,7 @@ def test_of_a_campaign_that_has_begun_only_the_words_are_changed_and_only_once_c
     view = CampaignEditor(make_tab(store))
     summary = Ear(view.review.summary)
     enter(view, campaign_id=running["id"])
+    view.draft.variables |= {"body.1": {"text": "Oi"}}
     say(view.stepper, "step", key="review")
     told = {row["key"] for row in summary.last("rows")["rows"]}
     steps = [str(step["key"]) for step in view.stepper.steps]
@@ -262,6 +263,22 @@ def test_of_a_campaign_that_has_begun_only_the_words_are_changed_and_only_once_c
     assert asked_paths(store, "PATCH") == [f"/v1/campaigns/{running['id']}"]
     [body] = [body for method, _, body in store.asked if method == "PATCH"]
     assert set(json.loads(body)) == {"name", "template_id", "variables"}
+    assert view.tab.shell.route == f"/campaigns/{running['id']}"
+
+
+def test_another_name_of_a_campaign_under_way_is_no_change_of_its_message_and_asks_nothing() -> None:
+    store = Store()
+    running = next(one for one in store.campaigns if one["status"] == "running")
+    view = CampaignEditor(make_tab(store))
+    enter(view, campaign_id=running["id"])
+    view.draft.name = "Outro nome"
+    say(view.stepper, "step", key="review")
+
+    with confirming(view.tab, answer=False) as asked:
+        say(view.page, "action", key="change")
+
+    assert asked == []
+    assert asked_paths(store, "PATCH") == [f"/v1/campaigns/{running['id']}"]
     assert view.tab.shell.route == f"/campaigns/{running['id']}"
 
 
