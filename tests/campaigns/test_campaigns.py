@@ -251,6 +251,22 @@ def test_pausing_becomes_paused_when_no_call_is_under_way_and_resuming_goes_on(s
     assert look(shop, campaign_id) == ("completed", look(shop, campaign_id)[1])
 
 
+@pytest.mark.parametrize("status", ["paused", "rejected"])
+def test_what_can_not_be_sent_now_is_not_resumed(shop: Shop, status: str) -> None:
+    add_people(shop, 2)
+    campaign_id = begin(shop)
+    with shop.work.session() as session:
+        service.pause(session, campaign_id)
+        session.execute(update(Template).values(status=status))
+    look(shop, campaign_id)
+
+    with shop.work.session() as session, pytest.raises(Invalid) as refused:
+        service.resume(session, campaign_id)
+
+    assert refused.value.fields[0].code == "template_not_approved"
+    assert look(shop, campaign_id)[0] == "paused"
+
+
 def test_cancelling_goes_from_range_to_range_and_misses_none(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
