@@ -26,7 +26,7 @@ from engine.core.errors import (
     Refused,
     Throttled,
 )
-from engine.core.http import Failure, HttpResponse, Wire
+from engine.core.http import CALL_SECONDS, Failure, HttpResponse, Wire
 from engine.core.ids import TenantId
 from engine.core.log import logger
 from engine.core.system import system_session
@@ -86,13 +86,16 @@ class Dispatcher:
         self._turns = 0
         self._next_turn: dict[UUID, float] = {}
         self._failing: dict[UUID, tuple[Work, ProviderError]] = {}
+        self._silent: set[UUID] = set()  # lines that are waited for once the time is over
 
     def run(self, seconds: float) -> int:
         """Send until nothing is due or the time is over, then let what is under way end; answers the calls made."""
         until = time.monotonic() + seconds
         before = self.calls
+        self._silent = set()
+        closing = False
         while True:
-            closing = self._stop.is_set() or time.monotonic() >= until
+            closing = closing or self._stop.is_set() or self._is_over(until)
             try:
                 self._ask_again()
                 nothing_came = closing or self._claim() == 0
@@ -106,6 +109,14 @@ class Dispatcher:
             if not self._ranges and nothing_came and not self._wire.under_way:
                 return self.calls - before
             self._collect()
+
+    def _is_over(self, until: float) -> bool:
+        """Whether to begin nothing new. Those that answer late begin nothing first, so that nobody else waits for them."""
+        now = time.monotonic()
+        if now < until:
+            return False
+        self._silent = {line.id for line in self._lines.values() if line.is_silent(now)}
+        return not self._silent or now >= until + CALL_SECONDS
 
     def _ask_again(self) -> None:
         """Ask the providers that have failed, once their rest is over, with a question that sends nothing."""
@@ -135,7 +146,7 @@ class Dispatcher:
                 waiting[held.line.id] += len(held.waiting)
         busy = {line for line, amount in waiting.items() if amount > GROUP}
         busy |= {line.id for line in self._lines.values() if line.spent_until > now}
-        resting = {line.id for line in self._lines.values() if line.rests}
+        resting = {line.id for line in self._lines.values() if line.rests} | self._silent
         with system_session() as session:
             leases = ledger.claim(
                 session,
@@ -187,7 +198,7 @@ class Dispatcher:
         crowded = sum(len(held.verdicts) for held in self._ranges) >= SETTLE_AT
         turns: dict[UUID, list[tuple[Range, int]]] = {}
         for held in self._in_turn():
-            if closing or slept_on(held, now):
+            if closing or held.line.id in self._silent or slept_on(held, now):
                 held.drop()
             # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
             if (
@@ -334,7 +345,7 @@ class Dispatcher:
             return
         self._wire.begin(request, call)
         held.under_way += 1
-        held.line.begin()
+        held.line.begin(call.slot)
         self.calls += 1
 
     def _collect(self) -> None:
@@ -348,7 +359,7 @@ class Dispatcher:
             call: Call = token
             held = call.range
             held.under_way -= 1
-            held.line.under_way -= 1
+            held.line.end(call.slot)
             verdict = self._read(call, outcome)
             self._book.answer(call.slot, answer_of(verdict))
             held.verdicts.append(verdict)

@@ -39,6 +39,7 @@ KEPT_SECONDS = 15.0
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
 TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
+SILENT_AFTER = 1.0  # seconds that a call waits for its answer
 # What is marked must be called within seconds. So no more is marked ahead than was called lately in as long as this.
 AHEAD = 1.0
 LEAST_AHEAD = 16
@@ -75,7 +76,9 @@ class Line:
         self.breaker = Breaker()
         self.resting_until = 0.0
         self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
-        self.under_way = 0
+        self._calls: dict[
+            int, float
+        ] = {}  # under way, the oldest first: when each began, by its slot in the book
         self._begun = 0
         self._begun_since = 0.0
         self._pace = 0.0
@@ -101,10 +104,23 @@ class Line:
             self._bucket = LocalBucket(self.rate)
         self._read_at = time.monotonic()
 
-    def begin(self) -> None:
+    def begin(self, slot: int) -> None:
         """Count a call that begins."""
-        self.under_way += 1
+        self._calls[slot] = time.monotonic()
         self._begun += 1
+
+    def end(self, slot: int) -> None:
+        """That call has ended."""
+        del self._calls[slot]
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way."""
+        return len(self._calls)
+
+    def is_silent(self, now: float) -> bool:
+        """True while a call waits for its answer for long."""
+        return now - next(iter(self._calls.values()), now) > SILENT_AFTER
 
     def ahead(self, now: float) -> int:
         """How many may stand marked and not yet called: what this process gets through, however slow it is."""

@@ -156,6 +156,28 @@ def test_a_channel_whose_provider_hangs_keeps_no_other_waiting(provider: Provide
     assert set(states(shop)) <= {"accepted", "queued"}, "and none of the slow one's was taken for lost"
 
 
+def test_when_the_time_is_over_nobody_waits_for_a_channel_that_is_silent(provider: Provider) -> None:
+    """The slice of a dispatcher ends; what has no answer yet is waited for, and the other channel sends meanwhile."""
+    silent, other = open_shop(), open_shop(rate=50)
+    queue_blast(silent, 8)
+    queue_blast(other, 200)
+    hanging = {str(message.id) for message in messages_of(silent)}
+    others_done = threading.Event()
+
+    def behave(request: dict[str, Any]) -> Answer:
+        if request["biz_opaque_callback_data"] in hanging:
+            others_done.wait(8)
+        elif sum(taken["biz_opaque_callback_data"] not in hanging for taken in provider.taken) == 200:
+            others_done.set()
+        return accepted(request)
+
+    provider.behave = behave
+    send(seconds=2.0)
+
+    assert others_done.is_set()
+    assert states(silent) == {"accepted": 8}
+
+
 def test_after_a_brake_all_processes_go_slower(provider: Provider) -> None:
     shop = open_shop(rate=100)
     queue_blast(shop, 60)
