@@ -52,6 +52,7 @@ RECEIPTS_TOGETHER = 5000
 TRIES = 12
 GAPS = (1, 5, 30, 120, 600, 3600, 6 * 3600)  # seconds between tries of an entry with a broken item
 SLICE_SECONDS = 15.0
+AGAIN_SECONDS = 0.3
 ENGINE = Path(__file__).resolve().parents[1]
 
 log = logger(__name__)
@@ -117,6 +118,15 @@ def understand_next() -> int:
         claim = _claim(session)
     if claim is None:
         return 0
+    try:
+        _understand(claim)
+    except DatabaseAway:
+        _give_back(claim)
+        raise
+    return len(claim.entries)
+
+
+def _understand(claim: Claim) -> None:
     fit = [entry for entry in claim.entries if entry.tries <= TRIES]
     pieces = Pieces()
     if claim.home is None:
@@ -132,7 +142,19 @@ def understand_next() -> int:
         if claim.home is not None:
             _touch(session, claim.home, pieces)
         _mark(session, claim)
-    return len(claim.entries)
+
+
+def _give_back(claim: Claim) -> None:
+    """As soon as the database is back, let others have the channel: else it stands still to the end of its lease."""
+    until = time.monotonic() + LEASE_SECONDS
+    while time.monotonic() < until:
+        try:
+            with system_session(OF_BATCHES) as session:
+                run(session, _GIVE_BACK, channel=claim.channel_id, until=claim.lease_until)
+        except DatabaseAway:
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return
 
 
 # Steps from channel to channel by the key; a channel on which somebody works is left to them.

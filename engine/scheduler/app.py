@@ -16,6 +16,7 @@ from celery.worker.state import active_requests
 
 from engine.core import db, http, ratelimit, system
 from engine.core import redis as core_redis
+from engine.core.errors import DatabaseAway
 from engine.core.log import configure_logging, logger
 from engine.core.metrics import JOBS as JOBS_RUN
 from engine.core.settings import settings
@@ -69,6 +70,11 @@ def job(name: str) -> None:
     try:
         while work.work() and time.monotonic() < until and not stopping.is_set():
             continue
+    except DatabaseAway:
+        # Nobody's fault here: it is due again as soon as there is somebody to ask.
+        JOBS_RUN.labels(job=name, result="failed").inc()
+        log.warning("job.database_away", job=name)
+        return
     except Exception:
         JOBS_RUN.labels(job=name, result="failed").inc()
         log.exception("job.failed", job=name)

@@ -4,15 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from engine.core.bootstrap import DatabaseUrls
+from engine.core.db import Limits
+from engine.core.errors import DatabaseAway
 from engine.core.settings import project_root, settings
 from engine.core.system import system_session
 from engine.messaging import intake
@@ -371,3 +377,34 @@ def test_who_stood_still_does_not_give_another_workers_lease_back(stage: Stage) 
     with system_session() as session:
         intake._mark(session, other)
     assert [row.status for row in journal_rows(stage)] == ["applied"] * 2
+
+
+def test_a_channel_waits_for_no_lease_when_the_database_was_away(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has its webhooks in hand gives the channel back as soon as that is possible."""
+    events, sessions = intake._apply_events, intake.system_session
+    away = iter([True])
+
+    @contextmanager
+    def system_session_that_comes_back(limits: Limits) -> Iterator[Session]:
+        if next(away, False):
+            raise DatabaseAway()
+        with sessions(limits) as session:
+            yield session
+
+    def stumble_at_first(tenant_id: UUID, pieces: Any) -> None:
+        monkeypatch.setattr(intake, "system_session", system_session_that_comes_back)
+        monkeypatch.setattr(intake, "_apply_events", events)
+        raise DatabaseAway()
+
+    monkeypatch.setattr(intake, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(intake, "_apply_events", stumble_at_first)
+    journal(stage, text_body(stage, "Oi"))
+
+    with pytest.raises(DatabaseAway):
+        intake.understand_due()
+    understood = intake.understand_next()
+
+    assert understood == 1
+    assert [row.status for row in journal_rows(stage)] == ["applied"]
