@@ -24,6 +24,7 @@ from psycopg import sql
 from engine.messaging.old_months import Month, Part
 
 FORMAT = 1
+AGAIN = "Export the month again, into another folder."
 MANIFEST = "manifest.json"
 MEDIA = "media.tar"
 PIECE = 1024 * 1024
@@ -197,20 +198,22 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         told: object = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
+        if (folder.parent / MANIFEST).exists():
+            raise MonthRefused(f"{folder.parent} is an export itself: name the folder above it.") from None
         raise MonthRefused(f"There is no export in {folder}: masteria export-month makes one.") from None
     except OSError as error:
         raise MonthRefused(f"The export can't be read: {error}") from None
     except ValueError as error:
-        raise MonthRefused(f"{folder / MANIFEST} is damaged: {error}") from None
+        raise MonthRefused(f"{folder / MANIFEST} is damaged: {error}. {AGAIN}") from None
     if not isinstance(told, dict):
-        raise MonthRefused(f"{folder / MANIFEST} is damaged: it is no manifest.")
+        raise MonthRefused(f"{folder / MANIFEST} is damaged: it is no manifest. {AGAIN}")
     if told.get("format") != FORMAT:
-        raise MonthRefused(f"{folder} was written by another version of this command.")
+        raise MonthRefused(f"{folder} was written by another version of this command. {AGAIN}")
     try:
         tables = [TableFile(**table) for table in told["tables"]]
         return Manifest(**{**told, "tables": tables, "media": MediaArchive(**told["media"])})
     except (KeyError, TypeError) as error:
-        raise MonthRefused(f"{folder / MANIFEST} is damaged: {error}") from None
+        raise MonthRefused(f"{folder / MANIFEST} is damaged: {error}. {AGAIN}") from None
 
 
 def verify(manifest: Manifest, folder: Path) -> None:
@@ -223,13 +226,15 @@ def verify(manifest: Manifest, folder: Path) -> None:
             rows = sum(1 for _ in csv.reader(_decoded(lines, content.update))) - 1
         if (rows, content.hexdigest()) != (table.rows, table.rows_sha256):
             raise MonthRefused(
-                f"{folder / table.name} does not hold the {table.rows} rows that the manifest says."
+                f"{folder / table.name} does not hold the {table.rows} rows that the manifest says. {AGAIN}"
             )
     _verify_file(folder / manifest.media.name, manifest.media.sha256)
     with tarfile.open(folder / manifest.media.name) as archive:
         files = sum(1 for _ in archive)
     if files != manifest.media.files:
-        raise MonthRefused(f"{folder / manifest.media.name} does not hold {manifest.media.files} files.")
+        raise MonthRefused(
+            f"{folder / manifest.media.name} does not hold {manifest.media.files} files. {AGAIN}"
+        )
 
 
 def _decoded(lines: Iterable[bytes], look: Callable[[bytes], object]) -> Iterator[str]:
@@ -243,6 +248,6 @@ def _verify_file(path: Path, expected: str) -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise MonthRefused(f"{path} is missing.") from None
+        raise MonthRefused(f"{path} is missing. {AGAIN}") from None
     if digest != expected:
-        raise MonthRefused(f"{path} is damaged: it is not the file that was written.")
+        raise MonthRefused(f"{path} is damaged: it is not the file that was written. {AGAIN}")

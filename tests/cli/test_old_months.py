@@ -386,6 +386,16 @@ def test_a_young_month_stays_and_so_does_one_without_an_export(month: Month, tmp
     assert has_table(month)
 
 
+def test_who_names_the_export_itself_hears_to_name_the_folder_above(month: Month, tmp_path: Path) -> None:
+    run("export-month", month, tmp_path)
+
+    code, told = run("drop-month", month, files_in(tmp_path, month), "--yes")
+
+    assert code == 1
+    assert told.endswith("is an export itself: name the folder above it.")
+    assert has_table(month)
+
+
 def test_a_month_is_not_dropped_by_who_does_not_say_yes(month: Month, tmp_path: Path) -> None:
     run("export-month", month, tmp_path)
 
