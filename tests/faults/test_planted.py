@@ -28,7 +28,8 @@ LATE = {
 
 # A slow provider, and processes with little in hand that always have more marked than they call.
 FROZEN = {"scenario": {"answer_after": [10, 14]}, "people": 500}
-SMALL = "short_leases,small_ranges,narrow_wire"
+SMALL = "short_leases,small_ranges,narrow_wire,long_slices"
+SEEDS = (7, 8, 9)  # what two processes do in the same second is found now and then, not each time
 
 
 def run(
@@ -38,10 +39,11 @@ def run(
     people: int = PEOPLE,
     pauses: int = 0,
     scenario: Mapping[str, Any] | None = None,
+    seed: int = SEEDS[0],
 ) -> list[str]:
     """What chaos says of a product with this bug; a campaign that can't be paused or never ends is said as well."""
     with running_apart(planted=bug) as stack:
-        chaos = Chaos(stack, stack.company(), 7, people, deeds, pauses=pauses, scenario=scenario or {})
+        chaos = Chaos(stack, stack.company(), seed, people, deeds, pauses=pauses, scenario=scenario or {})
         try:
             return chaos.run()
         except AssertionError as error:
@@ -49,7 +51,7 @@ def run(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("bug", "deeds", "more", "finding"),
     [
@@ -72,9 +74,12 @@ def run(
     ],
 )
 def test_a_planted_bug_is_found(bug: str, deeds: list[Deed], more: Mapping[str, Any], finding: str) -> None:
-    broken = run(bug, deeds, **more)
-
-    assert any(finding in one for one in broken), f"{bug} was not found: {broken}"
+    found: list[list[str]] = []
+    for seed in SEEDS:
+        found.append(run(bug, deeds, seed=seed, **more))
+        if any(finding in one for one in found[-1]):
+            return
+    pytest.fail(f"{bug} was not found: {found}")
 
 
 @pytest.mark.long

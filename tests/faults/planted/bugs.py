@@ -90,6 +90,11 @@ def _narrow_wire(dispatch: ModuleType) -> None:
     dispatch.Dispatcher.__init__.__kwdefaults__["width"] = 2 * CALLED_AT_ONCE
 
 
+def _long_slices(jobs: ModuleType) -> None:
+    """No bug: a process that stood still goes on in its slice, instead of handing back what it holds at its end."""
+    jobs.SLICE_SECONDS = 60.0
+
+
 def _call_however_late(dispatch: ModuleType) -> None:
     """A process that stood still calls what it had marked before."""
     dispatch.FROZEN_AFTER = 600.0
@@ -113,5 +118,6 @@ BUGS: Mapping[str, Mapping[str, Change]] = {
     },
     "small_ranges": {"engine.messaging.ledger": _small_ranges},
     "narrow_wire": {"engine.messaging.dispatch": _narrow_wire},
+    "long_slices": {"engine.scheduler.jobs.messaging": _long_slices},
     "short_leases": {"engine.messaging.ledger": _short_leases},
 }
