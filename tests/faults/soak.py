@@ -25,6 +25,7 @@ from tests.faults.invariants import IN_FLIGHT
 from tests.walks.stack import Stack, running_apart
 
 RATE = 20
+CATCHES_UP = 500
 FAULTS = ("F1 senders killed", "F5 PostgreSQL stopped at once", "F7 Valkey emptied")
 BETWEEN = (60.0, 180.0)  # seconds from one fault to the next
 WARM_UP = 600.0
@@ -94,6 +95,7 @@ def soak(stack: Stack, minutes: float, seed: int) -> list[str]:
         print(f"{part:18} {pid:7} {used:7.1f} MB {slope:+7.2f} MB/h", flush=True)
         if slope > GOAL:
             grows.append(f"memory: {part} ({pid}) grows by {slope:.2f} MB an hour")
+    blast.set_rate(CATCHES_UP)  # what the faults cost
     blast.wait_for_calm()
     return _unless_empty(blast) + blast.broken(unknown=kills * IN_FLIGHT) + grows
 
