@@ -84,7 +84,7 @@ class Scene:
         channel = sandbox_channel(self.stack, api)["id"]
         return Sender(api, channel, approved_template(self.stack, api, channel), import_id)
 
-    def asked[T](self, question: str, **values: Any) -> list[Any]:
+    def asked(self, question: str, **values: Any) -> list[Any]:
         """Rows of a question to the database."""
         with psycopg.connect(self.stack.database_url(), autocommit=True) as connection:
             return connection.execute(question, values).fetchall()  # type: ignore[call-overload,no-any-return]

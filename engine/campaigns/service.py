@@ -208,9 +208,8 @@ def resume(session: Session, campaign_id: UUID) -> Campaign:
     """Open the gate again; what was queued goes on where it was. Invalid while its template can't be sent."""
     campaign = get_campaign(session, campaign_id, lock=True)
     _require(campaign, (CampaignStatus.PAUSED, CampaignStatus.PAUSING))
-    _sendable(
-        session, campaign.template_id, campaign.channel_id
-    )  # else it would pause again at the first answer
+    # Else it would pause again at the first answer.
+    _sendable(session, campaign.template_id, campaign.channel_id)
     if campaign.change_after is None:  # else it opens once all that waits has been written anew
         ledger.set_gate(session, campaign.gate_id, is_open=True)
     campaign.pause_reason = campaign.paused_at = None

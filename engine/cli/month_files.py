@@ -71,9 +71,7 @@ class Manifest:
         """A table's file; MonthRefused when the export has none."""
         found = next((one for one in self.tables if one.table == name), None)
         if found is None:
-            raise MonthRefused(
-                f"This export has no {name}: it is of another version. Export the month again."
-            )
+            raise MonthRefused(f"This export has no {name}: it is of another version. {AGAIN}")
         return found
 
 

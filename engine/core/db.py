@@ -258,9 +258,8 @@ def quoted_array_of(values: Sequence[str | None]) -> str:
 
 
 def _escaped(value: str) -> str:
-    if "\\" in value:
-        value = value.replace("\\", "\\\\")
-    return '"' + value.replace('"', '\\"') + '"' if '"' in value else f'"{value}"'
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def object_of(values: Mapping[str, Any]) -> str:

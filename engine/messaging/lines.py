@@ -76,9 +76,8 @@ class Line:
         self.breaker = Breaker()
         self.resting_until = 0.0
         self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
-        self._calls: dict[
-            int, float
-        ] = {}  # under way, the oldest first: when each began, by its slot in the book
+        # Under way, the oldest first: when each began, by its slot in the book.
+        self._calls: dict[int, float] = {}
         self._begun = 0
         self._begun_since = 0.0
         self._pace = 0.0
