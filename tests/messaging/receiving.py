@@ -22,12 +22,14 @@ from engine.core.system import system_session
 from engine.messaging.channels.base import InboundMessage, SenderIdentity, StatusReceipt
 from engine.messaging.counters import Steps
 from engine.messaging.inbound import receive
+from engine.messaging.ledger import Lease
 from engine.messaging.models import (
     Channel,
     ChannelRoute,
     DueHook,
     Gate,
     JournalEntry,
+    Lane,
     Message,
     MessageState,
     ProviderMessage,
@@ -73,6 +75,22 @@ class Stage:
         """How many rows this tenant has in a table."""
         found: int = self.one(f"select count(*) from {table}")  # noqa: S608 - the tests' own words
         return found
+
+
+def lease_of(stage: Stage, first: UUID, last: UUID) -> Lease:
+    """A dispatcher's lease of these messages of the stage's channel."""
+    return Lease(
+        tenant_id=stage.tenant_id,
+        id=uuid7(),
+        channel_id=stage.channel_id,
+        gate_id=stage.gate_id,
+        channel_gate_id=stage.gate_id,
+        rate_per_second=80,
+        lane=Lane.BULK,
+        first_id=first,
+        last_id=last,
+        epoch=1,
+    )
 
 
 def set_stage(**given: Any) -> Stage:

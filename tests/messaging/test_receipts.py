@@ -18,8 +18,7 @@ from engine.core.bootstrap import DatabaseUrls
 from engine.core.ids import uuid7
 from engine.messaging.channels.base import Pricing, StatusReceipt
 from engine.messaging.counters import Steps
-from engine.messaging.ledger import Lease
-from engine.messaging.models import Lane, MessageState
+from engine.messaging.models import MessageState
 from engine.messaging.receipts import (
     Applied,
     apply_receipts,
@@ -29,7 +28,7 @@ from engine.messaging.receipts import (
     state_of,
 )
 from engine.messaging.settlement import Verdict, settle
-from tests.messaging.receiving import NOON, Stage, called, receipt, set_stage
+from tests.messaging.receiving import NOON, Stage, called, lease_of, receipt, set_stage
 
 ROW = """select state, provider_id, accepted_at, sent_at, delivered_at, read_at, failed_at, reason_code
          from messages where id = :id"""
@@ -380,18 +379,7 @@ def test_no_order_of_statuses_moves_a_message_back(stage: Stage, order: tuple[st
 
 def settle_as_accepted(stage: Stage, message_id: UUID, provider_id: str) -> None:
     """What the dispatcher writes down when its call is answered."""
-    lease = Lease(
-        tenant_id=stage.tenant_id,
-        id=uuid7(),
-        channel_id=stage.channel_id,
-        gate_id=stage.gate_id,
-        channel_gate_id=stage.gate_id,
-        rate_per_second=80,
-        lane=Lane.BULK,
-        first_id=message_id,
-        last_id=message_id,
-        epoch=1,
-    )
+    lease = lease_of(stage, message_id, message_id)
     with stage.session() as session:
         steps = Steps()
         verdict = Verdict(str(message_id), 1, MessageState.ACCEPTED, provider_id=provider_id)

@@ -11,14 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from engine.core.bootstrap import DatabaseUrls
-from engine.core.ids import uuid7
 from engine.messaging.channels.base import StatusReceipt
 from engine.messaging.counters import Steps
-from engine.messaging.ledger import Lease
-from engine.messaging.models import Lane, MessageState
+from engine.messaging.models import MessageState
 from engine.messaging.receipts import Applied, apply_receipts, retry_parked
 from engine.messaging.settlement import Verdict, settle
-from tests.messaging.receiving import NOON, Stage, called, receipt, set_stage
+from tests.messaging.receiving import NOON, Stage, called, lease_of, receipt, set_stage
 
 SAID = {"sent": 1, "failed": 2 * 3600, "delivered": 3 * 3600, "read": 3 * 3600 + 60}  # seconds after noon
 COPIES = 5
@@ -81,18 +79,7 @@ def three_hours_pass(stage: Stage) -> None:
 
 def settle_all(stage: Stage, sent: Sequence[Sent], outcome: MessageState) -> None:
     """The calls are answered, or nobody hears what became of them."""
-    lease = Lease(
-        tenant_id=stage.tenant_id,
-        id=uuid7(),
-        channel_id=stage.channel_id,
-        gate_id=stage.gate_id,
-        channel_gate_id=stage.gate_id,
-        rate_per_second=80,
-        lane=Lane.BULK,
-        first_id=sent[0].key,
-        last_id=sent[-1].key,
-        epoch=1,
-    )
+    lease = lease_of(stage, sent[0].key, sent[-1].key)
     is_heard = outcome is MessageState.ACCEPTED
     verdicts = [
         Verdict(str(one.key), 1, outcome, provider_id=one.provider_id if is_heard else None) for one in sent
