@@ -26,7 +26,7 @@ import psycopg
 
 from benchmarks import floor
 from benchmarks.meter import of_product, read, spent
-from benchmarks.send import start_campaign
+from benchmarks.send import accepts, start_campaign
 from tests.walks.stack import (
     PASSWORD,
     ROOT,
@@ -92,7 +92,7 @@ class Scene:
     def send(self, senders: Sequence[Sender], extra: Sequence[psutil.Process] = ()) -> dict[str, Any]:
         """All messages by these numbers, an equal share each: CPU of a message, and how many a second."""
         self.stack.simulator("POST", "/_admin/scenario", {"name": "fast"})
-        taken = self._accepts()
+        taken = accepts(self.stack)
         campaigns = []
         for one in senders:
             campaign = start_campaign(one.api, one.channel_id, one.template_id, one.import_id)
@@ -109,7 +109,7 @@ class Scene:
             ),
             seconds=300,
         )
-        early = self._accepts()[0] - taken[0]
+        early = accepts(self.stack)[0] - taken[0]
         before, began = read(self.stack, extra), time.monotonic()
         for api, campaign in campaigns:
             api.post(f"/v1/campaigns/{campaign}/resume").raise_for_status()
@@ -117,7 +117,7 @@ class Scene:
             lambda: not self.asked("select 1 from campaigns where status <> 'completed' limit 1"), seconds=600
         )
         seconds, after = time.monotonic() - began, read(self.stack, extra)
-        posts, distinct = (now - then for now, then in zip(self._accepts(), taken, strict=True))
+        posts, distinct = (now - then for now, then in zip(accepts(self.stack), taken, strict=True))
         used, sent = spent(before, after), posts - early
         return {
             "cpu_us": round(of_product(used) / sent * 1e6, 1),
@@ -125,10 +125,6 @@ class Scene:
             "messages_per_second": round(sent / seconds),
             "valid": posts == distinct == share * len(senders),
         }
-
-    def _accepts(self) -> tuple[int, int]:
-        summary = self.stack.simulator("GET", "/_admin/accepts/summary")
-        return summary["accepted"], summary["distinct_opaque"]
 
     @contextmanager
     def more_processes(self, amount: int) -> Iterator[list[psutil.Process]]:

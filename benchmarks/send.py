@@ -60,6 +60,12 @@ def wait(api: httpx.Client, campaigns: Sequence[str]) -> list[dict[str, Any]]:
     return look(api, campaigns)
 
 
+def accepts(stack: Stack) -> tuple[int, int]:
+    """How many posts the provider has taken, and of how many messages."""
+    summary = stack.simulator("GET", "/_admin/accepts/summary")
+    return summary["accepted"], summary["distinct_opaque"]
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """A running product with numbers, an approved template on each, and people to write to."""
@@ -87,7 +93,7 @@ class Product:
         `before` is called just before the sending begins.
         """
         at_first = read(self.stack)
-        taken = self._accepts()
+        taken = accepts(self.stack)
         campaigns = [start_campaign(self.api, *number, self.import_id) for number in self.numbers]
         self._freeze(campaigns)
         early = sum(one["counts"]["accepted"] for one in look(self.api, campaigns))
@@ -98,7 +104,7 @@ class Product:
         seen = wait(self.api, campaigns)
         after = read(self.stack)
         seconds = (max(datetime.fromisoformat(one["completed_at"]) for one in seen) - began).total_seconds()
-        posts, distinct = (now - then for now, then in zip(self._accepts(), taken, strict=True))
+        posts, distinct = (now - then for now, then in zip(accepts(self.stack), taken, strict=True))
         accepted = sum(one["counts"]["accepted"] for one in seen)
         sent = accepted - early
         used = spent(at_start, after)
@@ -128,10 +134,6 @@ class Product:
             one["status"] != "paused" or one["counts"]["total"] < people for one in look(self.api, campaigns)
         ):
             time.sleep(0.5)
-
-    def _accepts(self) -> tuple[int, int]:
-        summary = self.stack.simulator("GET", "/_admin/accepts/summary")
-        return summary["accepted"], summary["distinct_opaque"]
 
 
 def race(stack: Stack, messages: int, rounds: int, only: str | None) -> dict[str, Any]:
