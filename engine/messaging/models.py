@@ -202,7 +202,13 @@ class TemplateSnapshot(TenantTable, Base):
             ["templates.tenant_id", "templates.id"],
             name="fk_template_snapshots_template",
         ),
-        Index("ix_template_snapshots_template", "tenant_id", "template_id", "id"),
+        Index(
+            "ix_template_snapshots_template",
+            "tenant_id",
+            "template_id",
+            "id",
+            postgresql_where=text("template_id is not null"),
+        ),
     )
 
     template_id: Mapped[UUID]
@@ -278,7 +284,14 @@ class Message(TenantTable, Base):
             "id",
             postgresql_where=text("conversation_id is not null"),
         ),
-        Index("ix_messages_contact", "tenant_id", "contact_id", "id"),
+        # Its condition keeps it from being leapt through for what is asked for by its id alone.
+        Index(
+            "ix_messages_contact",
+            "tenant_id",
+            "contact_id",
+            "id",
+            postgresql_where=text("contact_id is not null"),
+        ),
         {"postgresql_partition_by": "range (id)"},
     )
 
