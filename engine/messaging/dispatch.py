@@ -26,10 +26,11 @@ from engine.core.errors import (
     Refused,
     Throttled,
 )
-from engine.core.http import CALL_SECONDS, Failure, HttpResponse, Wire
+from engine.core.http import CALL_SECONDS, Failure, HttpResponse
 from engine.core.ids import TenantId
 from engine.core.log import logger
 from engine.core.system import system_session
+from engine.core.wire import Wire
 from engine.messaging import daily_limit, ledger
 from engine.messaging.breaker import is_failure
 from engine.messaging.consequences import consequence, count_sends

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.core.http import Failure, HttpRequest, HttpResponse, Wire, call, download
+from engine.core.http import Failure, HttpRequest, HttpResponse, call, download
+from engine.core.wire import Wire
 from tests.provider import Answer, Provider, accepted, running_provider
 
 HEADERS = {"Content-Type": "application/json"}

@@ -1,0 +1,323 @@
+"""Making connections without waiting for any: name, address, proxy, TLS, one step at a time as the poller tells.
+
+Names are looked up on threads, as the system can only do it by waiting. A server's addresses are tried one after the
+other; the one that worked last is tried first.
+"""
+
+import contextlib
+import errno
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from engine.core.http import CONNECT_SECONDS
+from engine.core.routes import Place
+
+READ, WRITE = select.POLLIN, select.POLLOUT  # the same bits as epoll's
+ADDRESS_SECONDS = 1.0  # how long one address is given while there are others
+NAMES_KEPT = 30.0  # seconds
+LOOKUPS = 4  # names that are looked up at once
+MOST_HEAD = 16 * 1024  # bytes of a proxy's answer
+
+type Address = tuple[socket.AddressFamily, Any]
+
+
+class Watch(Protocol):
+    """What sockets are watched with."""
+
+    def register(self, descriptor: int, what: int) -> object:
+        """Watch a socket."""
+
+    def modify(self, descriptor: int, what: int) -> object:
+        """Watch it for something else."""
+
+    def unregister(self, descriptor: int) -> object:
+        """Watch it no more."""
+
+
+class Socket:
+    """A connected socket that never waits, with TLS or without."""
+
+    __slots__ = ("_sock", "is_tls", "send_plain")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.is_tls = isinstance(sock, ssl.SSLSocket)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._sock.fileno()
+
+    def send(self, data: bytes | memoryview) -> int:
+        """How many bytes were taken, 0 when none can be now; OSError when the line is broken."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def recv(self, most: int) -> bytes | None:
+        """What has come, None when that is nothing yet, empty when the other side has closed."""
+        try:
+            if not self.is_tls:
+                return self._sock.recv(most)
+            return self._recv_tls(most)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def _recv_tls(self, most: int) -> bytes:
+        try:
+            data = self._sock.recv(most)
+            # What TLS has read already the poller does not see.
+            while data and (more := self._sock.pending()):  # type: ignore[attr-defined]
+                data += self._sock.recv(more)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b""
+        return data
+
+    def is_quiet(self) -> bool:
+        """True while the other side has neither closed nor said anything that nobody asked for."""
+        try:
+            # Below TLS: what waits there may be a session's ticket, which says nothing; an end is an end.
+            return socket.socket.recv(self._sock, 1, socket.MSG_PEEK) != b"" and self.is_tls
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it."""
+        self._sock.close()
+
+
+class Step(Enum):
+    """What a dial waits for."""
+
+    NAME = auto()
+    ADDRESS = auto()
+    PROXY = auto()
+    TLS = auto()
+
+
+@dataclass(slots=True, eq=False)
+class _Dial:
+    place: Place
+    who: Any
+    until: float
+    addresses: list[Address] = field(default_factory=list)
+    address: Address | None = None
+    address_until: float = 0.0
+    step: Step = Step.NAME
+    sock: socket.socket = field(init=False)  # while it is watched
+    is_watched: bool = False
+    shake_hands: Callable[[], None] = field(init=False)
+    heard: bytes = b""
+    trouble: str = "no address was found"
+
+
+class Dialer:
+    """Connections that are being made."""
+
+    def __init__(self, watch: Watch, tls: Callable[[], ssl.SSLContext]) -> None:
+        self._watch = watch
+        self._tls = tls
+        self._dials: dict[object, _Dial] = {}
+        self._by_fd: dict[int, _Dial] = {}
+        self._done: list[tuple[Any, Socket | str]] = []
+        self._threads: ThreadPoolExecutor | None = None
+        self._lookups: dict[tuple[str, int], Future[list[Address]]] = {}
+        self._names: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._worked: dict[Place, Address] = {}
+
+    def dial(self, place: Place, who: object) -> None:
+        """Begin to connect to a place for `who`."""
+        dial = self._dials[who] = _Dial(place, who, time.monotonic() + CONNECT_SECONDS)
+        self._look_up(dial)
+
+    def give_up(self, who: object) -> None:
+        """Connect no more for `who`."""
+        dial = self._dials.pop(who, None)
+        if dial is not None:
+            self._drop(dial)
+
+    def close(self) -> None:
+        """Give up all."""
+        for who in list(self._dials):
+            self.give_up(who)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def dialed(self) -> list[tuple[Any, Socket | str]]:
+        """For whom a connection is made, and for whom it can't be, with why not."""
+        if self._dials:
+            now = time.monotonic()
+            for dial in list(self._dials.values()):
+                if dial.step is Step.NAME:
+                    self._look_up(dial)
+                if dial.who not in self._dials:
+                    continue
+                if now > dial.until:
+                    waited = "the name was not found" if dial.step is Step.NAME else "no connection"
+                    self._end(dial, f"timed out: {waited} in {CONNECT_SECONDS:.0f} s")
+                elif dial.step is Step.ADDRESS and now > dial.address_until:
+                    dial.trouble = "timed out"
+                    self._next_address(dial)
+        done, self._done = self._done, []
+        return done
+
+    def heard(self, descriptor: int) -> None:
+        """Go on with the connection that this socket is of."""
+        dial = self._by_fd.get(descriptor)
+        if dial is None:
+            return
+        try:
+            if dial.step is Step.ADDRESS:
+                self._connected(dial)
+            elif dial.step is Step.PROXY:
+                self._tunnel(dial)
+            else:
+                self._shake_hands(dial)
+        except OSError as error:
+            self._end(dial, _words(error))
+
+    def _look_up(self, dial: _Dial) -> None:
+        where = dial.place.proxy or (dial.place.host, dial.place.port)
+        kept = self._names.get(where)
+        if kept is not None and kept[0] > time.monotonic():
+            self._with_addresses(dial, kept[1])
+            return
+        lookup = self._lookups.get(where)
+        if lookup is None:
+            try:
+                self._with_addresses(dial, _addresses(*where, flags=socket.AI_NUMERICHOST))
+                return
+            except OSError:  # a name, not a number
+                self._threads = self._threads or ThreadPoolExecutor(LOOKUPS, thread_name_prefix="name")
+                lookup = self._lookups[where] = self._threads.submit(_addresses, *where)
+        if not lookup.done():
+            return
+        del self._lookups[where]
+        error = lookup.exception()
+        if error is not None:
+            self._end(dial, _words(error))
+            return
+        found = lookup.result()
+        self._names[where] = time.monotonic() + NAMES_KEPT, found
+        self._with_addresses(dial, found)
+
+    def _with_addresses(self, dial: _Dial, addresses: list[Address]) -> None:
+        worked = self._worked.get(dial.place)
+        dial.addresses = sorted(addresses, key=lambda one: one != worked)
+        self._next_address(dial)
+
+    def _next_address(self, dial: _Dial) -> None:
+        self._drop(dial)
+        while dial.addresses:
+            dial.address = dial.addresses.pop(0)
+            family, where = dial.address
+            dial.address_until = time.monotonic() + ADDRESS_SECONDS if dial.addresses else dial.until
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:  # no such family here, or too many files are open
+                dial.trouble = _words(error)
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            number = sock.connect_ex(where)
+            if number not in (0, errno.EINPROGRESS):
+                dial.trouble = _words(OSError(number, errno.errorcode.get(number, "")))
+                sock.close()
+                continue
+            dial.sock, dial.is_watched, dial.step = sock, True, Step.ADDRESS
+            self._by_fd[sock.fileno()] = dial
+            self._watch.register(sock.fileno(), WRITE)
+            return
+        self._end(dial, dial.trouble)
+
+    def _connected(self, dial: _Dial) -> None:
+        number = dial.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            dial.trouble = _words(OSError(number, errno.errorcode.get(number, "")))
+            self._next_address(dial)
+            return
+        place = dial.place
+        if dial.address is not None:
+            self._worked[place] = dial.address
+        if place.proxy is not None and place.is_tls:
+            where = f"{place.host}:{place.port}".encode()
+            lines = [b"CONNECT %b HTTP/1.1" % where, b"Host: %b" % where]
+            if place.proxy_authorization:
+                lines.append(b"Proxy-Authorization: %b" % place.proxy_authorization)
+            dial.sock.send(b"\r\n".join([*lines, b"", b""]))  # some hundred bytes: a new socket takes them
+            dial.step = Step.PROXY
+            self._watch.modify(dial.sock.fileno(), READ)
+        else:
+            self._secure(dial)
+
+    def _tunnel(self, dial: _Dial) -> None:
+        with contextlib.suppress(BlockingIOError):
+            # Byte by byte at its end would be exact; a server's first word comes only after ours, so nothing follows.
+            said = dial.sock.recv(MOST_HEAD)
+            dial.heard += said
+            if b"\r\n\r\n" in dial.heard:
+                status = dial.heard.split(b"\r\n", 1)[0].split(b" ", 2)
+                if len(status) < 2 or not status[1].startswith(b"2"):
+                    words = dial.heard.split(b"\r\n", 1)[0][:100].decode("latin-1")
+                    self._end(dial, f"the proxy answers {words}")
+                else:
+                    self._secure(dial)
+            elif not said or len(dial.heard) > MOST_HEAD:
+                self._end(dial, "the proxy closed the connection")
+
+    def _secure(self, dial: _Dial) -> None:
+        if not dial.place.is_tls:
+            self._end(dial, Socket(dial.sock))
+            return
+        # Its descriptor stays the same, and so does what the poller watches.
+        secured = self._tls().wrap_socket(
+            dial.sock, server_hostname=dial.place.host, do_handshake_on_connect=False
+        )
+        dial.sock, dial.shake_hands = secured, secured.do_handshake
+        dial.step = Step.TLS
+        self._shake_hands(dial)
+
+    def _shake_hands(self, dial: _Dial) -> None:
+        try:
+            dial.shake_hands()
+        except ssl.SSLWantReadError:
+            self._watch.modify(dial.sock.fileno(), READ)
+        except ssl.SSLWantWriteError:
+            self._watch.modify(dial.sock.fileno(), WRITE)
+        else:
+            self._end(dial, Socket(dial.sock))
+
+    def _end(self, dial: _Dial, outcome: Socket | str) -> None:
+        self._dials.pop(dial.who, None)
+        if isinstance(outcome, Socket):
+            del self._by_fd[outcome.fileno()]
+            self._watch.modify(outcome.fileno(), READ)
+            dial.is_watched = False
+        self._drop(dial)
+        self._done.append((dial.who, outcome))
+
+    def _drop(self, dial: _Dial) -> None:
+        if dial.is_watched:
+            dial.is_watched = False
+            descriptor = dial.sock.fileno()
+            del self._by_fd[descriptor]
+            self._watch.unregister(descriptor)
+            dial.sock.close()
+
+
+def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, where) for family, _, _, _, where in found]
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
