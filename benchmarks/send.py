@@ -26,7 +26,7 @@ from benchmarks.meter import of_product, read, spent
 from benchmarks.report import write_report
 from tests.walks.stack import Stack, approved_template, import_people, running_apart, sandbox_channel
 
-NUMBERS = 8  # the most that one number may send is 1,000 a second, which must not be what is measured
+NUMBERS = 16  # the most that one number may send is 1,000 a second, which must not be what is measured
 GOALS = {"bullmq": 12.0, "bullmq-batched": 3.5, "port": 1.0}  # CPU of the peer over the product's, at least
 FLOOR_GOAL = 4.0  # CPU of the product over the floor, at most
 

@@ -22,7 +22,7 @@ from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
 from engine.messaging.policy import REFUSAL_SQL
 
 LEASE_SECONDS = 30
-RANGE_SIZE = 500
+RANGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ import orjson
 from engine.core.settings import settings
 
 FOLDER = "wire"
-SLOTS = 1024
+SLOTS = 2048
 SLOT_BYTES = 256
 _HEAD = struct.Struct("<16sIH")  # message id, attempt (0: the slot is free), length of the answer
 _ATTEMPT, _ATTEMPT_AT = struct.Struct("<I"), 16
