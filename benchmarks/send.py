@@ -56,7 +56,7 @@ def look(api: httpx.Client, campaigns: Sequence[str]) -> list[dict[str, Any]]:
 def wait(api: httpx.Client, campaigns: Sequence[str]) -> list[dict[str, Any]]:
     """The campaigns, once all have ended."""
     while any(one["status"] != "completed" for one in look(api, campaigns)):
-        time.sleep(1.0)
+        time.sleep(2.0)
     return look(api, campaigns)
 
 
@@ -181,7 +181,7 @@ def summary(rounds: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
 def main() -> None:
     """Race and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--messages", type=int, default=40_000)
+    parser.add_argument("--messages", type=int, default=80_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["product"])
     parser.add_argument("--report", type=Path, help="write a table and a picture to this folder")
