@@ -1,7 +1,7 @@
 """Where a request goes and how it is written: its address taken apart once, its head put together once."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -125,18 +125,15 @@ def _proxy_to(scheme: str, host: str) -> tuple[tuple[str, int] | None, bytes]:
     return (parts.hostname, parts.port or 80), authorization
 
 
-def retry_after(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """For how many seconds a server wants to be left alone (0: it does not say)."""
-    for name, value in headers:
-        if name.lower() == b"retry-after":
-            said = value.decode("latin-1").strip()
-            if said.isascii() and said.isdigit():
-                return int(said[:9])
-            try:
-                moment = parsedate_to_datetime(said)
-            except ValueError:
-                return 0
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return max(round((moment - datetime.now(UTC)).total_seconds()), 0)
-    return 0
+def retry_after(said: str) -> int:
+    """For how many seconds a server wants to be left alone, by its header: seconds or a moment (0: neither)."""
+    said = said.strip()
+    if said.isascii() and said.isdigit():
+        return int(said[:9])
+    try:
+        moment = parsedate_to_datetime(said)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(round((moment - datetime.now(UTC)).total_seconds()), 0)

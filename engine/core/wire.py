@@ -6,11 +6,12 @@ connection knows: `Failure.never_left` is False from the moment the kernel has t
 is written once, to one connection, never again.
 """
 
+import contextlib
 import select
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -22,7 +23,7 @@ from engine.core.dialing import Dialer, Socket
 from engine.core.http import CALL_SECONDS, NO_HEADERS, Failure, HttpRequest, HttpResponse
 from engine.core.routes import Place, Routes, UnwritableError, retry_after
 
-LINGER = 0.003  # seconds in which more calls may end once one has: each look at all there is costs the caller something
+LINGER = 0.005  # seconds in which more calls may end once one has: each look at all there is costs the caller something
 KEPT_SECONDS = 4  # shorter than any server's keep-alive (uvicorn and Node: 5 s): a line closed as we write is a message unknown
 # A connection that has rested so long is looked at before it is written to: its end may not have been noticed yet.
 LOOKED_AT_AFTER = 0.1
@@ -57,7 +58,7 @@ class _Connection:
     """One connection with the call that it carries, if any; the parser tells it what an answer says."""
 
     __slots__ = (
-        "_kept_alive", "_parser", "_parts", "_size", "deadline", "done", "headers", "is_blocked", "is_open", "out", "place",
+        "_kept_alive", "_parser", "_parts", "_said", "_size", "deadline", "done", "is_blocked", "is_open", "out", "place",
         "rested_at", "sent", "sock", "token",
     )  # fmt: skip
 
@@ -72,7 +73,7 @@ class _Connection:
         self.is_blocked = False  # it waits until it can be written to
         self.sent = False  # the kernel has taken a byte of the request
         self.done = False
-        self.headers: list[tuple[bytes, bytes]] = []
+        self._said: list[bytes] = []  # all that came of an answer, for whoever asks for a header
         self._parts: list[bytes] = []
         self._size = 0
         self._kept_alive = False
@@ -83,7 +84,7 @@ class _Connection:
         self.token, self.out, self.deadline = token, out, deadline
         self.sent = self.done = False
         self._size = 0
-        self.headers.clear()
+        self._said.clear()
         self._parts.clear()
 
     def feed(self, data: bytes) -> None:
@@ -91,11 +92,8 @@ class _Connection:
         self._size += len(data)
         if self._size > MOST_ANSWER:
             raise httptools.HttpParserError("the answer is too large")
+        self._said.append(data)
         self._parser.feed_data(data)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: a header."""
-        self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         """httptools: a piece of the body."""
@@ -106,8 +104,6 @@ class _Connection:
         if self._parser.get_status_code() >= 200:
             self.done = True
             self._kept_alive = self._parser.should_keep_alive()  # it knows only here
-        else:
-            self.headers.clear()
 
     @property
     def stays(self) -> bool:
@@ -117,16 +113,40 @@ class _Connection:
     @property
     def lasts_to_the_end(self) -> bool:
         """True for an answer whose body ends with the connection, as its head says by saying nothing."""
-        names = {name.lower() for name, _ in self.headers}
-        return bool(self._parts) and not names & {b"content-length", b"transfer-encoding"}
+        return bool(self._parts) and not self._headers().keys() & {"content-length", "transfer-encoding"}
+
+    def _headers(self) -> Mapping[str, str]:
+        """The headers of the answer that came, by their names in small letters.
+
+        Hardly anybody asks, so they are read a second time then, rather than kept for each answer.
+        """
+        reader = _Headers()
+        with contextlib.suppress(httptools.HttpParserError):
+            httptools.HttpResponseParser(reader).feed_data(b"".join(self._said))
+        return reader.found
 
     def answer(self) -> HttpResponse:
         """What came back; of the headers a brake's `retry-after` alone."""
         status = self._parser.get_status_code()
         headers = NO_HEADERS
-        if status == 429 and (seconds := retry_after(self.headers)):
+        if status == 429 and (seconds := retry_after(self._headers().get("retry-after", ""))):
             headers = {"retry-after": str(seconds)}
         return HttpResponse(status, b"".join(self._parts), headers)
+
+
+class _Headers:
+    """What httptools tells of headers; those of an answer that only announces another give way to its."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def on_message_begin(self) -> None:
+        """httptools: an answer begins."""
+        self.found.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: a header."""
+        self.found[name.decode("latin-1").lower()] = value.decode("latin-1")
 
 
 @cache

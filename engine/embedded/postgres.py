@@ -114,7 +114,7 @@ def postgres_conf(port: int, *, durable: bool) -> str:
         "# The work table is written and emptied all day: clean early, in small bites.",
         "autovacuum_naptime = 15s",
         "autovacuum_vacuum_scale_factor = 0.05",
-        "autovacuum_analyze_scale_factor = 0.05",
+        "autovacuum_analyze_scale_factor = 0.2",
         "",
         "# No personal data in logs: neither statements with their literals nor the keys of a conflict.",
         "log_min_error_statement = panic",

@@ -317,14 +317,17 @@ class Dispatcher:
         for held in self._ranges:
             companies[held.lease.tenant_id] += held.under_way
         for held in self._in_turn():
-            company = held.lease.tenant_id
-            spare = FOR_REPLIES if held.is_bulk and self._wire.width > FOR_REPLIES else 0
-            while held.marked and self._book.room and (free := self._wire.room) > spare:
-                if held.is_bulk and (held.line.under_way >= free or companies[company] >= 2 * free):
+            marked, is_bulk = held.marked, held.is_bulk
+            if not marked:
+                continue
+            line, company = held.line, companies[held.lease.tenant_id]
+            spare = FOR_REPLIES if is_bulk and self._wire.width > FOR_REPLIES else 0
+            before = held.under_way
+            while marked and self._book.room and (free := self._wire.room) > spare:
+                if is_bulk and (line.under_way >= free or company + held.under_way - before >= 2 * free):
                     break
-                before = held.under_way
-                self._call(held.marked.popleft())
-                companies[company] += held.under_way - before
+                self._call(marked.popleft())
+            companies[held.lease.tenant_id] += held.under_way - before
 
     def _call(self, call: Call) -> None:
         held = call.range

@@ -260,7 +260,7 @@ def _length_check(text: str, keys: Sequence[str], limit: int) -> Callable[[Param
     room = limit - len(GAP.sub("", text))
 
     def check(values: Params) -> None:
-        if sum(len(values[key]) for key in uses) > room:
+        if sum([len(values[key]) for key in uses]) > room:
             raise Refused(
                 "text_too_long",
                 N_("With this person's values the text is longer than WhatsApp takes."),

@@ -81,12 +81,15 @@ class WhatsAppCloud(CloudAccount):
         body: Part = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
-            # Without its plus a number may be read as one of the business's own country: another person's.
-            **({"to": address} if address[:1] == "+" else _recipient(address)),
             "type": kind,
             kind: part,
             "biz_opaque_callback_data": message.send_key,
         }
+        # Without its plus a number may be read as one of the business's own country: another person's.
+        if address[:1] == "+":
+            body["to"] = address
+        else:
+            body |= _recipient(address)
         if message.quoted_provider_id is not None and kind != "reaction":
             body["context"] = {"message_id": message.quoted_provider_id}
         return HttpRequest("POST", url, headers, orjson.dumps(body))
@@ -113,7 +116,7 @@ def _object_in(body: bytes) -> Content:
 
 @lru_cache(maxsize=4096)
 def _door(base_url: str, account: str, access_token: str) -> tuple[str, Mapping[str, str]]:
-    """Address and headers of a number's sends: the same objects each time, which is what keeps libcurl's handles warm."""
+    """Address and headers of a number's sends: the same objects each time, so that its head is written once."""
     return (
         f"{base_url}/{account}/messages",
         {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
