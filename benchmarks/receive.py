@@ -39,7 +39,7 @@ from engine.embedded.server import free_port
 from tests.walks.stack import Stack, running_apart
 
 SECONDS = 5
-BODIES = 120_000  # more than can be answered in that time
+BODIES = 200_000  # more than can be answered in that time
 STATUSES = ("sent", "delivered", "read")
 GOALS = {"express": 4.0}  # CPU of the peer over the product's, at least
 FLOOR_GOAL = 1.6

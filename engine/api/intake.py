@@ -26,6 +26,7 @@ from prometheus_client import Counter
 from engine.api.hook_refusals import refusal
 from engine.api.journal import Journal, NotDurable
 from engine.api.spool import Hook, Spool
+from engine.api.wire import Answer, Headers, PatientProtocol
 from engine.core.bells import ring
 from engine.core.clock import now
 from engine.core.db import OF_REQUEST, tenant_session
@@ -86,11 +87,17 @@ class Doors:
         self._asked: dict[UUID, asyncio.Task[Door]] = {}
         self._places = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
 
+    def fresh(self, channel_id: UUID) -> Door | None:
+        """The door of a channel, if it was looked up lately."""
+        known = self._known.get(channel_id)
+        return known if known is not None and time.monotonic() - known.checked_at < FRESH_SECONDS else None
+
     async def find(self, channel_id: UUID) -> Door:
         """The door of a channel; raises Unanswerable(503) when it was never known and nobody can be asked."""
+        fresh = self.fresh(channel_id)
+        if fresh is not None:
+            return fresh
         known = self._known.get(channel_id)
-        if known is not None and time.monotonic() - known.checked_at < FRESH_SECONDS:
-            return known
         asked = self._asked.get(channel_id)
         if asked is None:
             asked = self._asked[channel_id] = asyncio.create_task(self._ask(channel_id))
@@ -135,7 +142,9 @@ def look_up(channel_id: UUID) -> Door:
 
 
 class Intake:
-    """The ASGI application for `/hooks/…`."""
+    """The ASGI application for `/hooks/…`, and the short way there of what comes whole (`engine.api.wire.Quick`)."""
+
+    prefix = PREFIX.encode()
 
     def __init__(self) -> None:
         self._doors = Doors()
@@ -157,15 +166,45 @@ class Intake:
         self._ringer = asyncio.create_task(self._ring(), name="webhook-bell")
         self._watch = asyncio.create_task(self._readers.watch(), name="webhook-watch")
         await self._journal.start()
+        PatientProtocol.quick = self
 
     async def stop(self) -> None:
         """Make durable what was taken, then end."""
+        PatientProtocol.quick = None
         if self._journal is not None:
             await self._journal.stop()
         for task in (self._ringer, self._watch):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    def take(self, target: bytes, headers: Headers, body: bytes, answer: Answer) -> bool:
+        """Take a webhook whose door is known and which is rightly signed; what is anything else goes the usual way."""
+        if len(target) > LONGEST_PATH or self._journal is None or len(body) > MAX_BODY:
+            return False
+        kind, channel_id = place_of(target.decode("latin-1"))
+        door = self._doors.fresh(channel_id) if channel_id is not None else None
+        if door is None or kind is None or channel_id is None or door.kind != kind:
+            return False
+        if door.credentials is None or door.tenant_id is None:
+            return False
+        words = _words(headers)
+        try:
+            adapter_for(kind).verify(WebhookRequest("POST", words, {}, body), door.credentials)
+        except Unauthenticated:
+            return False
+
+        def tell(is_durable: bool) -> None:
+            status = 200 if is_durable else 503
+            _counter(kind, status).inc()
+            said = b"" if is_durable else refusal(status, words.get("accept-language"))
+            answer(status, _head_of(status, said), said)
+
+        try:
+            self._journal.take(Hook(uuid7(), channel_id, door.tenant_id, now(), body), tell)
+        except NotDurable:
+            tell(False)
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -290,8 +329,12 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
+    return _words(scope["headers"])
+
+
+def _words(headers: Headers) -> dict[str, str]:
     # Names come in lower case: ASGI says so.
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 @lru_cache(maxsize=KEPT_DOORS)
@@ -309,7 +352,17 @@ def _counter(kind: str, status: int) -> Counter:
     return WEBHOOKS.labels(channel_kind=kind, status=str(status))
 
 
-async def _send(send: Send, status: int, body: bytes) -> None:
+_TAKEN = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", b"0"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+def _head_of(status: int, body: bytes) -> Headers:
+    """The headers of an answer."""
+    if not body and status == 200:
+        return _TAKEN
     kind = b"text/plain; charset=utf-8" if status == 200 else b"application/problem+json"
     headers = [
         (b"content-type", kind),
@@ -321,5 +374,9 @@ async def _send(send: Send, status: int, body: bytes) -> None:
         headers.append((b"connection", b"close"))
     if status == 503:
         headers.append((b"retry-after", b"5"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    return headers
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*_head_of(status, body)]})
     await send({"type": "http.response.body", "body": body})

@@ -65,6 +65,10 @@ from free where c.tenant_id = free.tenant_id and c.id = free.id
 log = logger(__name__)
 
 
+# A webhook, and whom to tell whether it is durable.
+type Waiting = tuple[Hook, Callable[[bool], None]]
+
+
 class NotDurable(Exception):  # noqa: N818 - says what the webhook is
     """Neither the database nor the disk took it."""
 
@@ -82,7 +86,7 @@ class Journal:
         self._committed = committed
         self._connection: asyncpg.Connection | None = None
         self._connecting: asyncio.Task[asyncpg.Connection] | None = None
-        self._waiting: deque[tuple[Hook, asyncio.Future[None]]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -111,13 +115,23 @@ class Journal:
 
     async def write(self, hook: Hook) -> None:
         """Returns once the webhook is durable; raises NotDurable when nothing takes it."""
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def tell(is_durable: bool) -> None:
+            if not written.done():  # else the caller went away; the webhook is kept all the same
+                written.set_result(is_durable)
+
+        self.take(hook, tell)
+        if not await written:
+            raise NotDurable
+
+    def take(self, hook: Hook, tell: Callable[[bool], None]) -> None:
+        """Have a webhook written; `tell` is called with whether it is durable. Raises NotDurable when too much waits."""
         if self._waiting_bytes > MAX_WAITING_BYTES or self._stopping:
             raise NotDurable
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((hook, written))
+        self._waiting.append((hook, tell))
         self._waiting_bytes += len(hook.body)
         self._wake.set()
-        await written
 
     async def _run(self) -> None:
         while not (self._stopping and not self._waiting):
@@ -148,29 +162,27 @@ class Journal:
             async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
 
-    def _take(self) -> list[tuple[Hook, asyncio.Future[None]]]:
-        batch: list[tuple[Hook, asyncio.Future[None]]] = []
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
         size = 0
         while self._waiting and len(batch) < MAX_ROWS and size < MAX_BYTES:
-            hook, written = self._waiting.popleft()
-            size += len(hook.body)
-            batch.append((hook, written))
+            one = self._waiting.popleft()
+            size += len(one[0].body)
+            batch.append(one)
         self._waiting_bytes -= size
         return batch
 
-    async def _settle(self, batch: list[tuple[Hook, asyncio.Future[None]]]) -> None:
+    async def _settle(self, batch: list[Waiting]) -> None:
         hooks = [hook for hook, _ in batch]
         is_durable = False
         try:
             is_durable = await self._commit(hooks) or await self._keep(hooks)
         finally:
-            for _, written in batch:
-                if written.done():  # the caller went away; the webhook is kept all the same
-                    continue
-                if is_durable:
-                    written.set_result(None)
-                else:
-                    written.set_exception(NotDurable())
+            for _, tell in batch:
+                try:
+                    tell(is_durable)
+                except Exception:
+                    log.exception("journal.not_told")  # the others wait for their answers all the same
 
     async def _commit(self, hooks: list[Hook]) -> bool:
         """Whether a batch is in the database."""
