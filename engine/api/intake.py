@@ -170,7 +170,8 @@ class Intake:
 
     async def stop(self) -> None:
         """Make durable what was taken, then end."""
-        PatientProtocol.quick = None
+        if PatientProtocol.quick is self:
+            PatientProtocol.quick = None
         if self._journal is not None:
             await self._journal.stop()
         for task in (self._ringer, self._watch):

@@ -5,7 +5,7 @@ connections that say a letter a minute would hold every file descriptor of the p
 (`--http engine.api.wire:PatientProtocol`); what is slow about bodies is told by those who read them (`deadline`,
 `intake`).
 
-A webhook is a small POST that arrives in one piece and is answered with nothing. A task, a scope and four messages of
+A webhook is a small POST that arrives in a piece or two and is answered with nothing. A task, a scope and four messages of
 ASGI for it cost as much as all the rest, so those are offered to whoever takes them whole (`PatientProtocol.quick`);
 what is not taken goes the usual way, as if it had never been offered.
 """
@@ -18,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_SECONDS = 20.0  # from the connection, or from the end of an answer, beyond the time it is kept alive
 HEAD_BYTES = 64 * 1024  # of a head, and of whatever else is neither a head that is complete nor a body
+# A body that does not follow its head at once, or is larger, is read by those who see to its pace and its size.
+BODY_SOON = 0.05
+SMALL_BODY = 64 * 1024
 
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -42,6 +45,7 @@ class PatientProtocol(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
     _idle_bytes = 0
     _whole: list[bytes] | None = None  # the body so far of a request that may be taken whole
+    _body_late: asyncio.TimerHandle | None = None
     _taken = False  # one was, and is not answered yet
     _last = False  # the connection ends with that answer
     _rest: asyncio.TimerHandle | None = None
@@ -55,8 +59,9 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more to wait for."""
         self._has_head()
-        if self._rest is not None:
-            self._rest.cancel()
+        for timer in (self._rest, self._body_late):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,7 +69,10 @@ class PatientProtocol(HttpToolsProtocol):
         self._idle_bytes += len(data)
         super().data_received(data)
         if self._whole is not None and not self.transport.is_closing():
-            self._go_the_usual_way()  # it did not come whole
+            if sum(map(len, self._whole)) > SMALL_BODY:
+                self._go_the_usual_way()
+            elif self._body_late is None:
+                self._body_late = self.loop.call_later(BODY_SOON, self._go_the_usual_way)
         if self._idle_bytes > HEAD_BYTES and not self.transport.is_closing():
             if not self._taken and (self.cycle is None or self.cycle.response_complete):
                 self.transport.write(_TOO_LONG)
@@ -98,10 +106,15 @@ class PatientProtocol(HttpToolsProtocol):
         if self._whole is None:
             super().on_message_complete()
             return
+        if self._body_late is not None:
+            self._body_late.cancel()
+            self._body_late = None
         body = b"".join(self._whole)
+        self._taken = True  # first: the answer may come at once
         if self.quick is not None and self.quick.take(self.url, self.headers, body, self._answer):
-            self._whole, self._taken = None, True
+            self._whole = None
             return
+        self._taken = False
         self._go_the_usual_way()
         super().on_message_complete()
 
@@ -121,6 +134,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _go_the_usual_way(self) -> None:
         """As if nobody had thought of taking it whole."""
+        if self._body_late is not None:
+            self._body_late.cancel()
+            self._body_late = None
         pieces, self._whole, self._rested_at = self._whole or [], None, 0.0
         super().on_headers_complete()
         for piece in pieces:

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from engine.api.intake import Intake
+from engine.api.wire import PatientProtocol
 from tests.messaging.receiving import Stage, sign
 
 PATIENCE = 20.0
@@ -22,7 +23,13 @@ class Served:
     def __init__(self) -> None:
         self.intake = Intake()
         config = uvicorn.Config(
-            self._app, port=0, log_level="error", lifespan="on", loop="asyncio", interface="asgi3"
+            self._app,
+            port=0,
+            log_level="error",
+            lifespan="on",
+            loop="asyncio",
+            interface="asgi3",
+            http=PatientProtocol,
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
