@@ -110,7 +110,7 @@ def _host_header(parts: SplitResult) -> str:
 
 
 def _proxy_to(scheme: str, host: str) -> tuple[tuple[str, int] | None, bytes]:
-    """The proxy that the environment names for a host, as httpx and libcurl read it; UnwritableError for one of another kind."""
+    """The proxy that the environment names for a host, as httpx reads it; UnwritableError for one of another kind."""
     found = getproxies()
     address = found.get(scheme) or found.get("all")
     if not address or proxy_bypass(host):

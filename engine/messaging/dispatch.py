@@ -55,7 +55,7 @@ LEAST_WAIT, LONGEST_WAIT = (
 )  # seconds until an account whose limit is reached is looked at again: it may rise
 ROTATE_AFTER = 5.0  # seconds that a range is held while others wait for a place
 CLAIM_EVERY = 0.1  # seconds in which a reply is found by a process that is at work
-TURN_EVERY = 0.4  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
+TURN_EVERY = 0.2  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
 SETTLE_AT = 768  # outcomes that do not wait for the next turn: the wire book has room for some more
 # From its mark a message may be called for so long. A process that stood still does not call: a pause may have come
 # between, or its lease been taken over. It is a small part of the lease, so that no two processes call one message.

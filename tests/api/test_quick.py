@@ -209,8 +209,9 @@ def test_a_head_that_drips_in_after_an_answer_is_not_waited_for(
     assert answer_of(line) == b"quick"
     began = time.monotonic()
     with contextlib.suppress(ConnectionError):
+        line.sendall(b"GET /healthz HTTP/1.1\r\n")
         while time.monotonic() - began < 5:
-            line.sendall(b"P")
+            line.sendall(b"X-A: b\r\n")
             time.sleep(0.05)
 
     assert KEPT_ALIVE < time.monotonic() - began < 3
