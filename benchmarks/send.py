@@ -26,7 +26,7 @@ from benchmarks.meter import of_product, read, spent
 from benchmarks.report import write_report
 from tests.walks.stack import Stack, approved_template, import_people, running_apart, sandbox_channel
 
-NUMBERS = 16  # the most that one number may send is 1,000 a second, which must not be what is measured
+NUMBERS = 12  # the most that one number may send is 1,000 a second, which must not be what is measured
 GOALS = {"bullmq": 12.0, "bullmq-batched": 3.5, "port": 1.0}  # CPU of the peer over the product's, at least
 FLOOR_GOAL = 4.0  # CPU of the product over the floor, at most
 
@@ -181,7 +181,7 @@ def summary(rounds: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
 def main() -> None:
     """Race and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--messages", type=int, default=80_000)
+    parser.add_argument("--messages", type=int, default=96_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["product"])
     parser.add_argument("--report", type=Path, help="write a table and a picture to this folder")

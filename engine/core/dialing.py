@@ -42,42 +42,40 @@ class Watch(Protocol):
 
 
 class Socket:
-    """A connected socket that never waits, with TLS or without."""
+    """A connected socket that never waits, with TLS or without.
 
-    __slots__ = ("_sock", "is_tls", "send_plain")
+    `send(data)` takes some bytes and says how many, `recv(most)` gives what has come and nothing once the other side has
+    closed. BlockingIOError when neither can be now, any other OSError when the line is broken.
+    """
+
+    __slots__ = ("_sock", "fileno", "is_tls", "recv", "send")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.is_tls = isinstance(sock, ssl.SSLSocket)
+        # The socket's own, without a step between: they are called for each message.
+        self.fileno: Callable[[], int] = sock.fileno
+        self.send: Callable[[bytes | memoryview], int] = self._send_tls if self.is_tls else sock.send
+        self.recv: Callable[[int], bytes] = self._recv_tls if self.is_tls else sock.recv
 
-    def fileno(self) -> int:
-        """The descriptor."""
-        return self._sock.fileno()
-
-    def send(self, data: bytes | memoryview) -> int:
-        """How many bytes were taken, 0 when none can be now; OSError when the line is broken."""
+    def _send_tls(self, data: bytes | memoryview) -> int:
         try:
             return self._sock.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return 0
-
-    def recv(self, most: int) -> bytes | None:
-        """What has come, None when that is nothing yet, empty when the other side has closed."""
-        try:
-            if not self.is_tls:
-                return self._sock.recv(most)
-            return self._recv_tls(most)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
+            raise BlockingIOError from error
 
     def _recv_tls(self, most: int) -> bytes:
+        data = b""
         try:
             data = self._sock.recv(most)
             # What TLS has read already the poller does not see.
             while data and (more := self._sock.pending()):  # type: ignore[attr-defined]
                 data += self._sock.recv(more)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            if not data:
+                raise BlockingIOError from error
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            return b""
+            return data
         return data
 
     def is_quiet(self) -> bool:

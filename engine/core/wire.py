@@ -263,6 +263,8 @@ class Wire:
             # TLS may have written a part of a record when it fails; without it the kernel takes what it says it took.
             connection.sent = connection.sent or sock.is_tls
             taken = sock.send(out)
+        except BlockingIOError:
+            taken = 0
         except OSError as error:
             self._fail(connection, not connection.sent, f"{type(error).__name__}: {error}")
             return
@@ -281,10 +283,10 @@ class Wire:
         is_busy = connection in self._busy
         try:
             data = sock.recv(READ_BYTES)
-            if data is None:
-                return  # a part of a record, or nothing yet
             if data and is_busy:
                 connection.feed(data)
+        except BlockingIOError:
+            return  # a part of a record, or nothing yet
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             data = b""
             trouble = f"{type(error).__name__}: {error}"

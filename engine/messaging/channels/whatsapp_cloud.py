@@ -98,10 +98,8 @@ class WhatsAppCloud(CloudAccount):
         """The receipt in an answer, or a ProviderError that says what to do."""
         if not 200 <= response.status < 300:
             raise send_refusal_of(response)
-        answer = _object_in(response.body)
-        messages = answer.get("messages")
-        taken = part(messages[0]) if isinstance(messages, list) and messages else {}
-        provider_id = word(taken.get("id"))
+        messages = _object_in(response.body).get("messages")
+        provider_id = word(part(messages[0]).get("id")) if isinstance(messages, list) and messages else None
         if provider_id is None or not provider_id.isprintable():
             raise Ambiguous(detail=f"HTTP {response.status} without a message id")
         return SendReceipt(provider_id)
