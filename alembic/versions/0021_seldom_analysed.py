@@ -42,7 +42,9 @@ begin
   end loop;
 end $$
 """
-_USUAL = "reset (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor, autovacuum_vacuum_scale_factor)"
+_USUAL = (
+    "reset (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor, autovacuum_vacuum_scale_factor)"
+)
 
 
 def upgrade() -> None:
