@@ -133,7 +133,7 @@ def test_trailers_without_end_are_cut_off(port: int) -> None:
 def test_a_body_that_does_not_come_is_answered_408(port: int, path: str, kind: bytes) -> None:
     head = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 100\r\n\r\n"
 
-    answer, seconds = said_to(port, head % (path.encode(), kind), b"[", b"1", b"2", every=0.1)
+    answer, seconds = said_to(port, head % (path.encode(), kind), b"[", b"1", b"2", every=0.05)
 
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"timed_out" in answer

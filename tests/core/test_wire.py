@@ -446,16 +446,10 @@ def test_a_proxy_that_refuses_has_let_nothing_through(
     assert "407" in outcome.detail
 
 
-@pytest.mark.parametrize(
-    ("said", "seconds"),
-    [
-        ("7", 7),
-        ("soon", None),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3600),
-        (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), None),
-    ],
-)
-def test_a_brake_may_name_seconds_or_a_moment(line: Wire, said: str, seconds: int | None) -> None:
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("soon", None), (3600, 3600), (-3600, None)])
+def test_a_brake_may_name_seconds_or_a_moment(line: Wire, said: str | int, seconds: int | None) -> None:
+    if isinstance(said, int):
+        said = format_datetime(datetime.now(UTC) + timedelta(seconds=said), usegmt=True)
     words = f"HTTP/1.1 429 Too Many\r\nRetry-After: {said}\r\nContent-Length: 0\r\n\r\n".encode()
     with server(answering(words)) as port:
         headers = ask(line, f"http://127.0.0.1:{port}").headers
