@@ -180,7 +180,7 @@ class Dialer:
                 self._tunnel(dial)
             else:
                 self._shake_hands(dial)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that TLS has no way to ask for
             self._end(dial, _words(error))
 
     def _look_up(self, dial: _Dial) -> None:
@@ -192,11 +192,13 @@ class Dialer:
         lookup = self._lookups.get(where)
         if lookup is None:
             try:
-                self._with_addresses(dial, _addresses(*where, flags=socket.AI_NUMERICHOST))
-                return
-            except OSError:  # a name, not a number
+                found = _addresses(*where, flags=socket.AI_NUMERICHOST)
+            except (OSError, UnicodeError):  # a name, not a number; one that can't be looked up says so there
                 self._threads = self._threads or ThreadPoolExecutor(LOOKUPS, thread_name_prefix="name")
                 lookup = self._lookups[where] = self._threads.submit(_addresses, *where)
+            else:
+                self._with_addresses(dial, found)
+                return
         if not lookup.done():
             return
         del self._lookups[where]

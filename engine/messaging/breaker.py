@@ -81,7 +81,7 @@ class Breaker:
 
     def note(self, error: ProviderError | None) -> bool:
         """Count how a call ended (None: it was taken); True when nothing more may begin because of it."""
-        failed = error is not None and is_failure(error)
+        failed = is_failure(error)
         if self.phase is Phase.CLOSED:
             self._recent.append(failed)
             if failed and sum(self._recent) >= TOO_MANY:

@@ -18,7 +18,7 @@ from engine.messaging.counters import GROUPED, Steps
 from engine.messaging.ledger import Lease
 from engine.messaging.models import MessageState
 
-RANGES_AT_ONCE = 40  # of a gate that is cancelled, some 20,000 messages: the rest is the next turn of the job
+RANGES_AT_ONCE = 20  # of a gate that is cancelled, some 20,000 messages: the rest is the next turn of the job
 
 
 # Not frozen, and its ids are text: there is one for each message.

@@ -311,11 +311,26 @@ def test_what_can_not_be_written_never_leaves_and_is_not_repeated(
     assert outcome.detail in {"InvalidURL", "LocalProtocolError"}
 
 
-def test_a_name_that_nobody_has_has_never_left(line: Wire) -> None:
-    outcome = ask(line, "http://nobody.invalid")
+@pytest.mark.parametrize("url", ["http://nobody.invalid", "http://a..b", "http://" + "x" * 70])
+def test_a_name_that_nobody_has_has_never_left(line: Wire, url: str) -> None:
+    outcome = ask(line, url)
 
     assert outcome.never_left
-    assert "gaierror" in outcome.detail
+
+
+def test_a_second_answer_to_one_request_is_not_taken_for_that_to_the_next(line: Wire) -> None:
+    other = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
+
+    def serve(one: Line) -> None:
+        one.request()
+        one.say(OK + other[:-2])
+        if one.request().strip():
+            one.say(other[-2:] + OK)
+
+    with server(serve) as port:
+        answers = [ask(line, f"http://127.0.0.1:{port}") for _ in range(2)]
+
+    assert all(not isinstance(answer, HttpResponse) or answer.body != b"other" for answer in answers)
 
 
 def test_the_next_address_is_tried_and_what_worked_is_tried_first(
