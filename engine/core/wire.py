@@ -98,6 +98,7 @@ class _Connection:
     def on_message_begin(self) -> None:
         """httptools: an answer begins; one that nobody asked for must not be taken for that to the next call."""
         if self.done:
+            self._kept_alive = False
             raise ValueError("two answers to one request")
 
     def on_body(self, body: bytes) -> None:
