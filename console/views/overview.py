@@ -106,7 +106,7 @@ class OverviewPage(View):
     def build(self) -> Viewable:
         """Cards, chart, funnel and heatmap as skeletons."""
         _, reader = self.words, self.tab.reader
-        self._period = DEFAULT_PERIOD
+        self._period = period_of(self.tab.shell.route)
         self._tally = ActivityTally()
         self._cards: dict[str, float] = {}
         self.kpis = KpiCards(reader, count=len(KPIS))

@@ -32,6 +32,13 @@ def test_the_overview_draws_its_figures_and_hides_the_welcome() -> None:
     assert len(view.chart.source.data["at"]) == 30
 
 
+def test_a_page_asked_for_with_a_period_is_built_with_it() -> None:
+    tab = make_tab()
+    tab.shell.route = "/?period=7d"
+
+    assert OverviewPage(tab).page.tab == "7d"
+
+
 def test_activity_moves_the_sums_at_once_and_twice_told_counts_once() -> None:
     view = OverviewPage(make_tab())
     kpis = Ear(view.kpis)

@@ -2,7 +2,7 @@ import * as React from "react"
 import {Button, Badge} from "./kit/parts.jsx"
 import {LeaveGuard} from "./kit/guard.jsx"
 import {Icon} from "./kit/icons.jsx"
-import {Link, component, useKit, useParam} from "./kit/wire.jsx"
+import {Link, component, useBothWays, useKit, useParam} from "./kit/wire.jsx"
 import css from "./Page.css"
 
 function Actions({actions, small}) {
@@ -21,7 +21,7 @@ function Heading({model}) {
 
 function Tabs({model}) {
   const {t, f, send} = useKit()
-  const tabs = useParam(model, "tabs"), [tab, setTab] = model.useState("tab")
+  const tabs = useParam(model, "tabs"), [tab, setTab] = useBothWays(model, "tab")
   if (!tabs.length) return null
   const go = key => { setTab(key); send("tab", {key}) }
   const keys = e => {

@@ -7,7 +7,7 @@ import {Palette} from "./kit/palette.jsx"
 import {Blank, IconButton, Skeleton} from "./kit/parts.jsx"
 import {useRoutes} from "./kit/routes.js"
 import {Toasts} from "./kit/toasts.jsx"
-import {Link, component, useKit, useMedia, useMessages, useParam, phone} from "./kit/wire.jsx"
+import {Link, component, useBothWays, useKit, useMedia, useMessages, useParam, phone} from "./kit/wire.jsx"
 import select from "./kit/select.css"
 import css from "./Shell.css"
 
@@ -24,7 +24,7 @@ function download(path) {
 }
 
 function useTheme(model) {
-  const [dark, setDark] = model.useState("dark")
+  const [dark, setDark] = useBothWays(model, "dark")
   React.useEffect(() => {
     const theme = dark ? "dark" : "light"
     document.documentElement.dataset.theme = theme
@@ -131,7 +131,7 @@ function useQuestions(route) {
 
 function Shell({model}) {
   const {t, send} = useKit()
-  const [route, setRoute] = model.useState("route")
+  const [route, setRoute] = useBothWays(model, "route")
   const get = name => useParam(model, name)
   const nav = get("nav"), title = get("title"), product = get("product"), prefix = get("prefix"), active = get("active"), busy = get("busy"), user = get("user")
   const company = get("company"), companies = get("companies"), languages = get("languages"), actions = get("actions"), signOutPath = get("sign_out_path"), searchable = get("searchable")

@@ -1,10 +1,10 @@
 import {Icon} from "./kit/icons.jsx"
-import {component, useKit, useParam} from "./kit/wire.jsx"
+import {component, useBothWays, useKit, useParam} from "./kit/wire.jsx"
 import css from "./Stepper.css"
 
 function Stepper({model}) {
   const {t, send} = useKit()
-  const steps = useParam(model, "steps"), [current, setCurrent] = model.useState("current")
+  const steps = useParam(model, "steps"), [current, setCurrent] = useBothWays(model, "current")
   const at = steps.findIndex(s => s.key === current)
   const reachable = i => i <= at || steps.slice(0, i).every(s => s.state === "done")
   const go = key => { setCurrent(key); send("step", {key}) }

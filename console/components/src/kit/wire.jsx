@@ -54,6 +54,13 @@ export function useParam(model, name) {
   return value
 }
 
+/** A param both ways, as `[value, set]`: read as `useParam` does, and written to the model once, when it is set. */
+export function useBothWays(model, name) {
+  const value = useParam(model, name)
+  const set = React.useCallback(next => { model[name] = next }, [model, name])
+  return [value, set]
+}
+
 /** Makes Panel's `render` of a body: styles adopted, kit provided, `ready` said once everything listens. */
 export function component(Body, css = "") {
   return function Root({model, view}) {
