@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from engine.campaigns.events import look_again, state_changed, states_changed
 from engine.campaigns.models import Campaign, CampaignStatus
@@ -21,7 +22,7 @@ from engine.campaigns.standing import counts_of_all, last_pulses, moves, standin
 from engine.campaigns.states import move
 from engine.core.bells import ring
 from engine.core.clock import now
-from engine.core.db import after_commit, run
+from engine.core.db import after_commit, array_of, run
 from engine.messaging.counters import Steps, bucket_of
 from engine.messaging.inbound import REMARKS
 from engine.messaging.models import Gate
@@ -38,17 +39,27 @@ def follow_sends(session: Session, gates: Sequence[str]) -> None:
     moment = now()
     counted = counts_of_all(session, campaigns)
     pulses = last_pulses(session, campaigns)
-    changed = {}
+    changed, as_before = {}, []
     for campaign in campaigns:
         counts = counted[campaign.id]
         moved = _state_that_follows(session, campaign, counts, moment)
         # A campaign that stands still states nothing, once the screens have heard that its speed is nought.
         if moved or moves(pulses[campaign.id], counts, moment):
             if not moved:
-                campaign.revision += 1
+                as_before.append(campaign)
             changed[campaign] = standing_at(campaign, counts, pulses[campaign.id], moment)
+    _revise(session, as_before)
     take_pulses(session, {campaign.id: standing.counts for campaign, standing in changed.items()}, moment)
     states_changed(session, changed)
+
+
+def _revise(session: Session, campaigns: Sequence[Campaign]) -> None:
+    """Another revision for each, in one statement: some times a second, of all that send. They are locked."""
+    if campaigns:
+        ids = array_of(campaign.id for campaign in campaigns)
+        run(session, "update campaigns set revision = revision + 1 where id = any(%(ids)s::uuid[])", ids=ids)
+    for campaign in campaigns:
+        set_committed_value(campaign, "revision", campaign.revision + 1)
 
 
 def _state_that_follows(

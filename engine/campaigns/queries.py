@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ARRAY, Select, Uuid, any_, func, literal, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
 
@@ -64,7 +64,9 @@ def campaign_of_gate(session: Session, gate_id: UUID, *, lock: bool = False) -> 
 
 def campaigns_of_gates(session: Session, gates: Sequence[UUID]) -> Sequence[Campaign]:
     """The campaigns that own these gates, locked for a change in the order of their ids."""
-    query = select(Campaign).where(Campaign.gate_id.in_(gates)).order_by(Campaign.id)
+    query = (
+        select(Campaign).where(Campaign.gate_id == any_(literal(gates, ARRAY(Uuid)))).order_by(Campaign.id)
+    )
     return session.scalars(query.with_for_update(key_share=True)).all()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from engine.campaigns.models import PULSE_SECONDS, Campaign, CampaignStatus, pulse_time
 from engine.core.clock import now
-from engine.core.db import array_of, object_of, run
+from engine.core.db import array_of, json_of, run
 from engine.messaging.models import MessageState
 
 STATES = (
@@ -145,7 +145,7 @@ def take_pulses(session: Session, counted: Mapping[UUID, Counts], moment: dateti
     """Write down how campaigns stand; of several looks within one pulse the last counts."""
     if counted:
         counts = {str(campaign_id): counts for campaign_id, counts in counted.items()}
-        run(session, _TAKE_PULSES, at=pulse_time(moment), counts=object_of(counts))
+        run(session, _TAKE_PULSES, at=pulse_time(moment), counts=json_of(counts))
 
 
 def _speed(counts: Counts, pulses: Sequence[Pulse], moment: datetime) -> float:

@@ -14,10 +14,11 @@ from uuid import UUID
 
 import orjson
 import psycopg
+from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_loads
-from sqlalchemy import TIMESTAMP, Engine, MetaData, Row, Text, create_engine, event, text
+from sqlalchemy import TIMESTAMP, Connection, Engine, MetaData, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
 from engine.core.errors import DatabaseAway
@@ -223,10 +224,30 @@ def tenant_of(session: Session) -> TenantId:
     return TenantId(tenant_id)
 
 
-def run(session: Session, statement: str, **values: Any) -> Sequence[Row[Any]]:
-    """Rows of a statement in the driver's own style (`%(name)s`), for the paths where each microsecond is counted."""
-    result = session.connection().exec_driver_sql(statement, values)
-    return result.all() if result.returns_rows else []
+def run(session: Session, statement: str, **values: Any) -> Sequence[Any]:
+    """Rows of a statement in the driver's own style (`%(name)s`), for the paths where each microsecond is counted.
+
+    It goes to the driver itself: SQLAlchemy takes a third as long again. Errors are SQLAlchemy's all the same.
+    """
+    connection = session.connection()
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    try:
+        with driver.cursor(row_factory=namedtuple_row) as cursor:
+            cursor.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+    except psycopg.Error as error:
+        raise _in_words_of_sqlalchemy(connection, statement, error) from error
+
+
+def _in_words_of_sqlalchemy(connection: Connection, statement: str, error: psycopg.Error) -> Exception:
+    """The same error as SQLAlchemy raises it; a connection that is lost leaves the pool."""
+    is_lost = connection.dialect.is_disconnect(cast(Any, error), connection.connection.dbapi_connection, None)
+    if is_lost:
+        connection.invalidate(error)
+    return DBAPIError.instance(
+        statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost,
+        dialect=connection.dialect,
+    )  # fmt: skip
 
 
 def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tuple[Any, ...]]:
@@ -243,6 +264,18 @@ def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tupl
         pooled.invalidate(error)
         raise DatabaseAway() from error
     return rows
+
+
+@contextmanager
+def apart(session: Session) -> Iterator[None]:
+    """A part of a transaction of which an error undoes nothing but itself; one at a time."""
+    run(session, "savepoint apart")
+    try:
+        yield
+    except DBAPIError:
+        run(session, "rollback to savepoint apart")
+        raise
+    run(session, "release savepoint apart")
 
 
 def array_of(values: Iterable[object]) -> str:
@@ -262,8 +295,8 @@ def _escaped(value: str) -> str:
     return f'"{escaped}"'
 
 
-def object_of(values: Mapping[str, Any]) -> str:
-    """Values by id as one JSON text: `->>` finds each in a few steps, whatever the planner thinks of tables."""
+def json_of(values: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Values by id, or in order, as one JSON text: `->>` finds each in a few steps, whatever the planner thinks of tables."""
     return orjson.dumps(values).decode()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Index, func
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.core.bells import ring
-from engine.core.db import Base, TenantTable, after_commit, run
+from engine.core.db import Base, TenantTable, after_commit, array_of, run
 from engine.core.ids import uuid7
 
 
@@ -72,8 +72,8 @@ _EMIT = TELL + "select"
 def told(facts: Sequence[Fact]) -> Mapping[str, object]:
     """The values of `TELL`."""
     return {
-        "fact_ids": [uuid7() for _ in facts],
-        "fact_kinds": [fact.kind for fact in facts],
+        "fact_ids": array_of(uuid7() for _ in facts),
+        "fact_kinds": array_of(fact.kind for fact in facts),
         "fact_payloads": [orjson.dumps(fact.data).decode() for fact in facts],
     }
 

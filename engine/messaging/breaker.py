@@ -79,6 +79,13 @@ class Breaker:
             else:
                 self._open()
 
+    def goes_well(self) -> bool:
+        """Count a call that was taken while all goes, as nearly all are; False when it needs a closer look."""
+        if self.phase is not Phase.CLOSED:
+            return False
+        self._recent.append(False)
+        return True
+
     def note(self, error: ProviderError | None) -> bool:
         """Count how a call ended (None: it was taken); True when nothing more may begin because of it."""
         failed = is_failure(error)

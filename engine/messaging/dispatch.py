@@ -8,8 +8,9 @@ no more than the calls that were in flight. How and why: docs/architecture.md, d
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Protocol
 from uuid import UUID
 
@@ -31,14 +32,14 @@ from engine.core.ids import TenantId
 from engine.core.log import logger
 from engine.core.system import system_session
 from engine.core.wire import Wire
-from engine.messaging import daily_limit, ledger
+from engine.messaging import ledger
 from engine.messaging.breaker import is_failure
 from engine.messaging.consequences import consequence, count_sends
 from engine.messaging.counters import Steps
 from engine.messaging.ledger import Due, Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import MessageState
-from engine.messaging.ranges import Call, Range, slept_on
+from engine.messaging.ranges import Call, Range, by_company, put_off, slept_on, within_limit
 from engine.messaging.recovery import answer_of
 from engine.messaging.settlement import Verdict, settle
 from engine.messaging.stops import note_failing, stop_channel, stop_gate
@@ -49,14 +50,10 @@ FOR_REPLIES = 16  # of which bulk never takes the last
 GROUP = 1024  # messages of a channel that are marked and not yet called, at most: see Line.ahead
 RANGES = 48  # ranges of bulk held at once: as many channels share this process
 REPLIES_AT_ONCE = 32  # and so many ranges that do not wait for those
-LEAST_WAIT, LONGEST_WAIT = (
-    5.0,
-    300.0,
-)  # seconds until an account whose limit is reached is looked at again: it may rise
 ROTATE_AFTER = 5.0  # seconds that a range is held while others wait for a place
 CLAIM_EVERY = 0.1  # seconds in which a reply is found by a process that is at work
-TURN_EVERY = 0.2  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
-SETTLE_AT = 768  # outcomes that do not wait for the next turn: the wire book has room for some more
+TURN_EVERY = 0.25  # seconds between two turns of a company's bulk: outcomes are written, groups are marked
+SETTLE_AT = 1536  # outcomes that do not wait for the next turn: the wire book has room for some more
 # From its mark a message may be called for so long. A process that stood still does not call: a pause may have come
 # between, or its lease been taken over. It is a small part of the lease, so that no two processes call one message.
 FROZEN_AFTER = 5.0
@@ -157,8 +154,8 @@ class Dispatcher:
                 busy=[*busy],
                 resting=[*resting],
             )
-        for lease in leases:
-            self._open(lease)
+        for some in by_company(leases):
+            self._open(some)
         return None if bulk >= RANGES else len(leases)  # for bulk there was no place to ask for
 
     def _rotate(self, now: float) -> None:
@@ -167,21 +164,28 @@ class Dispatcher:
             if held.is_bulk and held.waiting and now - held.held_since > ROTATE_AFTER:
                 held.drop()
 
-    def _open(self, lease: Lease) -> None:
-        work = Work(TenantId(lease.tenant_id), OF_BATCHES)
-        try:
-            with work.session() as session:
+    def _open(self, leases: Sequence[Lease]) -> None:
+        """Read what is to be sent of some leases of one company."""
+        work = Work(TenantId(leases[0].tenant_id), OF_BATCHES)
+        opened: list[Range] = []
+        unreadable: list[tuple[Lease, str]] = []
+        with work.session() as session:
+            for lease in leases:
                 line = self._lines.setdefault(lease.channel_id, Line(lease.channel_id))
-                line.read(session)
+                try:
+                    line.read(session)
+                except DecryptionFailed as error:
+                    unreadable.append((lease, str(error)))
+                    continue
                 rows = ledger.queued_of(session, lease)
                 line.learn(session, {row.snapshot_id for row in rows if row.snapshot_id is not None})
-        except DecryptionFailed as error:
+                opened.append(Range(lease, work, line, deque(rows)))
+        self._ranges.extend(opened)
+        for lease, why in unreadable:
             # Its messages stay queued behind its closed gate; the other channels go on.
-            stop_channel(work, lease.channel_id, Misconfigured("secret_unreadable", detail=str(error)))
+            stop_channel(work, lease.channel_id, Misconfigured("secret_unreadable", detail=why))
             with work.session() as session:
                 ledger.let_go(session, lease)
-            return
-        self._ranges.append(Range(lease, work, line, deque(rows)))
 
     def _turn(self, closing: bool) -> None:
         """Settle what has ended and mark what may go next, one short transaction for each range that has either."""
@@ -215,8 +219,8 @@ class Dispatcher:
         for tenant_id, parts in turns.items():
             self._next_turn[tenant_id] = now + TURN_EVERY
             self._advance(parts)
-        for held in [held for held in self._ranges if held.is_spent]:
-            self._let_go(held)
+        for spent in by_company([held for held in self._ranges if held.is_spent]):
+            self._let_go(spent)
 
     def _in_turn(self) -> list[Range]:
         """Replies first; among equals each turn begins with another."""
@@ -256,9 +260,10 @@ class Dispatcher:
                 asking = [held.lease for held, rows in going if rows or held.marked]
                 kept = ledger.hold(session, asking) if asking else set()
                 asked = [
-                    (due.id, due.attempt, held.lease.id)
+                    (due.id, due.attempt, work_id)
                     for held, rows in going
                     if held.lease.id in kept
+                    for work_id in [str(held.lease.id)]
                     for due in rows
                 ]
                 marked = ledger.mark(session, asked, steps) if asked else set()
@@ -295,7 +300,7 @@ class Dispatcher:
 
     def _in_time(self, held: Range, rows: list[Due]) -> list[Due]:
         """Those whose person may be written to now, at the front of what waits; the others are left to a later lease."""
-        return _put_off(held, rows, held.line.too_soon(rows))
+        return put_off(held, rows, held.line.too_soon(rows))
 
     def _within_limits(
         self, session: Session, going: list[tuple[Range, list[Due]]]
@@ -305,7 +310,7 @@ class Dispatcher:
         if not limited:
             return going
         by_account = sorted(going, key=lambda one: one[0].line.portfolio)
-        return [(held, _within_limit(session, held, rows)) for held, rows in by_account]
+        return [(held, within_limit(session, held, rows)) for held, rows in by_account]
 
     def _act(self) -> None:
         """Call what is marked, as far as there is room: replies first.
@@ -434,14 +439,16 @@ class Dispatcher:
         else:
             stop_channel(held.work, held.lease.channel_id, error)
 
-    def _let_go(self, held: Range) -> None:
-        is_done = held.is_certain and not (held.dropped or held.waiting or held.wait)
-        with held.work.session() as session:
-            if is_done:
-                ledger.finish(session, held.lease)
-            else:
-                ledger.let_go(session, held.lease, wait=0.0 if held.waiting else held.wait)
-        self._ranges.remove(held)
+    def _let_go(self, spent: Sequence[Range]) -> None:
+        """Hand back ranges of one company of which nothing is left in this process."""
+        with spent[0].work.session() as session:
+            for held in sorted(spent, key=attrgetter("lease.id.int")):
+                if held.is_certain and not (held.dropped or held.waiting or held.wait):
+                    ledger.finish(session, held.lease)
+                else:
+                    ledger.let_go(session, held.lease, wait=0.0 if held.waiting else held.wait)
+        gone = {held.lease.id for held in spent}
+        self._ranges = [held for held in self._ranges if held.lease.id not in gone]
 
 
 def _answer(outcome: HttpResponse | Failure) -> HttpResponse:
@@ -451,31 +458,3 @@ def _answer(outcome: HttpResponse | Failure) -> HttpResponse:
     if outcome.never_left:
         raise NotTaken(detail=outcome.detail)
     raise Ambiguous(detail=outcome.detail)
-
-
-def _within_limit(session: Session, held: Range, rows: list[Due]) -> list[Due]:
-    line = held.line
-    beginning = [due for due in rows if due.kind == "template"]
-    if line.limit is None or not beginning:
-        return rows
-    refused, budget = daily_limit.take(
-        session, line.portfolio, line.limit, [due.address for due in beginning]
-    )
-    if not refused:
-        return rows
-    wait = min(max(budget.wait, LEAST_WAIT), LONGEST_WAIT)
-    line.spent_until = time.monotonic() + wait
-    return _put_off(held, rows, {due.id: wait for due in beginning if due.address in refused})
-
-
-def _put_off(held: Range, rows: list[Due], waits: Mapping[str, float]) -> list[Due]:
-    """Leave some of the first that wait in a range to a later lease; answers with the others, which go on in front."""
-    if not waits:
-        return rows
-    held.wait = max(held.wait, *waits.values())
-    held.line.unused(len(waits))
-    others = [due for due in rows if due.id not in waits]
-    for _ in rows:
-        held.waiting.popleft()
-    held.waiting.extendleft(reversed(others))
-    return others

@@ -7,7 +7,7 @@ tenant's own. All times are the database's.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from engine.core.bells import ring
-from engine.core.db import after_commit, array_of, object_of, run
+from engine.core.db import after_commit, array_of, run
 from engine.core.ids import uuid7
 from engine.messaging.counters import GROUPED, Steps
 from engine.messaging.models import DueSend, Lane, Message, MessageState, Origin
@@ -209,9 +209,8 @@ where id between %(first)s and %(last)s and channel_id = %(channel)s and gate_id
 """
 
 
-# Not frozen, and its ids are text: there is one for each message, and all that is done with ids is to write them.
-@dataclass(slots=True)
-class Due:
+# A tuple, and its ids are text: there is one for each message, made of what was read, and ids are only written on.
+class Due(NamedTuple):
     """A message that waits to be sent; `attempt` counts its marks, `tries` the calls that were surely not taken."""
 
     id: str
@@ -231,7 +230,7 @@ def queued_of(session: Session, lease: Lease) -> list[Due]:
     [[found]] = run(
         session, _READ, first=lease.first_id, last=lease.last_id, channel=lease.channel_id, gate=lease.gate_id
     )
-    return [Due(*values) for values in orjson.loads(found)]
+    return list(map(Due._make, orjson.loads(found)))
 
 
 _LOCK_GATES = (
@@ -249,7 +248,7 @@ returning d.id
 
 # All that policy asks is looked up once for each message. There is no join with what was asked for, on purpose: a plan
 # that was made while a month's partition was empty would read all of it for each group. The scan is by the array of
-# ids, which also locks the rows in their order.
+# ids, which also locks the rows in their order; `width_bucket` tells which of the sorted ids a row's is.
 _MARK = f"""
 with moved as (
   update messages m set
@@ -261,9 +260,9 @@ with moved as (
       left join contacts p on p.id = m.contact_id
       left join conversations v on v.id = m.conversation_id
       cross join lateral (select {REFUSAL_SQL.strip()} as refusal) r),
-    reason = null, work_id = (%(works)s::jsonb ->> m.id::text)::uuid, attempt = m.attempt + 1
+    reason = null, work_id = (%(works)s::uuid[])[width_bucket(m.id, %(ids)s::uuid[])], attempt = m.attempt + 1
   where m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and m.state = 'queued'
-    and m.attempt = coalesce((%(attempts)s::jsonb ->> m.id::text)::int, 0)
+    and m.attempt = (%(attempts)s::int[])[width_bucket(m.id, %(ids)s::uuid[])]
   returning m.id, m.channel_id, m.gate_id, m.counted, m.conversation_id, old.state as before, m.state as after
 )
 {GROUPED}
@@ -272,7 +271,7 @@ with moved as (
 _MARKED = """
 select id from messages
 where id = any(%(ids)s::uuid[]) and id between %(first)s and %(last)s and state = 'dispatching'
-  and work_id = (%(works)s::jsonb ->> id::text)::uuid
+  and work_id = (%(works)s::uuid[])[width_bucket(id, %(ids)s::uuid[])]
 """
 
 
@@ -299,7 +298,7 @@ def hold(session: Session, leases: Sequence[Lease]) -> set[UUID]:
     return {row.id for row in rows}
 
 
-type Asked = tuple[str, int, UUID]
+type Asked = tuple[str, int, str]
 
 
 def mark(session: Session, asked: Sequence[Asked], steps: Steps) -> set[str]:
@@ -309,11 +308,9 @@ def mark(session: Session, asked: Sequence[Asked], steps: Steps) -> set[str]:
     more from here on. Their leases are held by this transaction (`hold`). What policy refuses is skipped here; what is
     no longer as it was asked for stays as it is.
     """
-    ids = sorted(one for one, _, _ in asked)
-    works = object_of({one: work_id for one, _, work_id in asked})
-    which = {"ids": array_of(ids), "works": works, "first": ids[0], "last": ids[-1]}
-    attempts = object_of({one: attempt for one, attempt, _ in asked if attempt})
-    rows = run(session, _MARK, attempts=attempts, **which)
+    ids, attempts, works = zip(*sorted(asked), strict=True)
+    which = {"ids": array_of(ids), "works": array_of(works), "first": ids[0], "last": ids[-1]}
+    rows = run(session, _MARK, attempts=array_of(attempts), **which)
     steps.add(rows)
     if sum(row.n for row in rows) < len(ids):
         return {str(row.id) for row in run(session, _MARKED, **which)}

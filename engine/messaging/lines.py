@@ -153,6 +153,8 @@ class Line:
 
     def note(self, error: ProviderError | None) -> bool:
         """Count how a call ended (None: it was taken); True when the channel rests from now on because of it."""
+        if error is None and self.breaker.goes_well():
+            return False
         was_closed = self.breaker.is_closed
         if self.breaker.note(error):
             self._leave_alone()

@@ -2,15 +2,22 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from engine.core.db import Work
 from engine.core.errors import Misconfigured
-from engine.messaging import ledger
+from engine.messaging import daily_limit, ledger
 from engine.messaging.ledger import Due, Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Lane, MessageState
 from engine.messaging.settlement import Verdict
+
+# Seconds until an account whose limit is reached is looked at again: it may rise.
+LEAST_WAIT, LONGEST_WAIT = 5.0, 300.0
 
 
 @dataclass(slots=True)
@@ -76,3 +83,41 @@ class Call:
 def slept_on(held: Range, now: float) -> bool:
     """True when a range has waited so long for tokens that its lease might end: another turn will take it again."""
     return now - held.marked_at > ledger.LEASE_SECONDS / 3
+
+
+def by_company[Held: (Lease, Range)](those: Iterable[Held]) -> Iterable[list[Held]]:
+    """Those of each company together: one transaction is enough for them."""
+    found: dict[UUID, list[Held]] = {}
+    for one in those:
+        lease = one if isinstance(one, Lease) else one.lease
+        found.setdefault(lease.tenant_id, []).append(one)
+    return found.values()
+
+
+def within_limit(session: Session, held: Range, rows: list[Due]) -> list[Due]:
+    """Those of a range that their account may begin to write to today; the others wait for another lease of it."""
+    line = held.line
+    beginning = [due for due in rows if due.kind == "template"]
+    if line.limit is None or not beginning:
+        return rows
+    refused, budget = daily_limit.take(
+        session, line.portfolio, line.limit, [due.address for due in beginning]
+    )
+    if not refused:
+        return rows
+    wait = min(max(budget.wait, LEAST_WAIT), LONGEST_WAIT)
+    line.spent_until = time.monotonic() + wait
+    return put_off(held, rows, {due.id: wait for due in beginning if due.address in refused})
+
+
+def put_off(held: Range, rows: list[Due], waits: Mapping[str, float]) -> list[Due]:
+    """Leave some of the first that wait in a range to a later lease; answers with the others, which go on in front."""
+    if not waits:
+        return rows
+    held.wait = max(held.wait, *waits.values())
+    held.line.unused(len(waits))
+    others = [due for due in rows if due.id not in waits]
+    for _ in rows:
+        held.waiting.popleft()
+    held.waiting.extendleft(reversed(others))
+    return others

@@ -406,6 +406,11 @@ returning p.channel_id, p.receipt
 """
 
 
+def any_parked(session: Session) -> bool:
+    """Whether any receipt of this tenant waits for its message."""
+    return bool(run(session, "select 1 from parked_receipts limit 1"))
+
+
 def claim_parked(session: Session, known: Sequence[tuple[UUID, str]]) -> Mapping[UUID, list[StatusReceipt]]:
     """Take the receipts that wait for these (channel, provider id), by channel; whoever settles them applies them.
 

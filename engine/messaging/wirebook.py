@@ -25,7 +25,7 @@ import orjson
 from engine.core.settings import settings
 
 FOLDER = "wire"
-SLOTS = 2048
+SLOTS = 4096
 SLOT_BYTES = 256
 _HEAD = struct.Struct("<16sIH")  # message id, attempt (0: the slot is free), length of the answer
 _ATTEMPT, _ATTEMPT_AT = struct.Struct("<I"), 16
@@ -100,7 +100,7 @@ def read_book(name: str) -> list[Begun] | None:
         pages = (_folder() / name).read_bytes()
     except FileNotFoundError:
         return None
-    if len(pages) != SLOTS * SLOT_BYTES:
+    if not pages or len(pages) % SLOT_BYTES:
         return None
     begun = []
     for at in range(0, len(pages), SLOT_BYTES):

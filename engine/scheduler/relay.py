@@ -12,11 +12,9 @@ from uuid import UUID
 
 import orjson
 import redis
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from engine.core.db import run
-from engine.core.events import PendingReaction
+from engine.core.db import array_of, run
 from engine.core.ids import uuid7
 from engine.core.metrics import BELLS_UNHEARD
 from engine.core.redis import client
@@ -103,8 +101,8 @@ def _buckets(session: Session, tenant_id: UUID, keys: set[tuple[str, str]]) -> l
            from activity a join unnest(%(buckets)s::timestamptz[], %(channels)s::uuid[]) as k(bucket, channel_id)
              on a.bucket = k.bucket and a.channel_id = k.channel_id
            where a.tenant_id = %(tenant)s group by 1, 2""",
-        buckets=[key[0] for key in keys],
-        channels=[UUID(key[1]) for key in keys],
+        buckets=array_of(f'"{bucket}"' for bucket, _ in keys),
+        channels=array_of(channel for _, channel in keys),
         tenant=tenant_id,
     )
     return [
@@ -119,19 +117,19 @@ def _buckets(session: Session, tenant_id: UUID, keys: set[tuple[str, str]]) -> l
 
 
 def _write_reactions(session: Session, entries: Sequence[Entry]) -> None:
-    rows = [
-        {
-            "tenant_id": entry.tenant_id,
-            "id": uuid7(),
-            "reaction": reaction,
-            "kind": entry.kind,
-            "payload": entry.payload,
-        }
-        for entry in entries
-        for reaction in REACTIONS.get(entry.kind, ())
-    ]
+    rows = [(entry, reaction) for entry in entries for reaction in REACTIONS.get(entry.kind, ())]
     if rows:
-        session.execute(insert(PendingReaction), rows)
+        run(
+            session,
+            """insert into reactions (tenant_id, id, reaction, kind, payload)
+               select * from unnest(%(tenants)s::uuid[], %(ids)s::uuid[], %(names)s::text[], %(kinds)s::text[],
+                                    %(payloads)s::jsonb[])""",
+            tenants=array_of(entry.tenant_id for entry, _ in rows),
+            ids=array_of(uuid7() for _ in rows),
+            names=array_of(name for _, name in rows),
+            kinds=array_of(entry.kind for entry, _ in rows),
+            payloads=[orjson.dumps(entry.payload).decode() for entry, _ in rows],
+        )
 
 
 def _show(entries: Sequence[Entry]) -> None:

@@ -3,13 +3,13 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 import redis
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from engine.core import redis as core_redis
@@ -19,6 +19,7 @@ from engine.core.db import (
     OF_REQUEST,
     Limits,
     after_commit,
+    apart,
     connect_engine,
     quoted_array_of,
     run,
@@ -121,8 +122,11 @@ def test_a_database_that_is_not_there_is_away() -> None:
         session.execute(text("select 1"))
 
 
+@pytest.mark.parametrize(
+    "ask", [lambda session: session.execute(text("select 1")), lambda session: run(session, "select 1")]
+)
 def test_a_database_that_ends_the_connection_is_away_and_the_next_session_is_served(
-    database: DatabaseUrls, superuser_url: str
+    database: DatabaseUrls, superuser_url: str, ask: Callable[[Session], object]
 ) -> None:
     engine = connect_engine(database.app, pool_size=1)
 
@@ -130,7 +134,7 @@ def test_a_database_that_ends_the_connection_is_away_and_the_next_session_is_ser
         with transaction_on(engine, TENANT) as session, psycopg.connect(superuser_url) as superuser:
             served = session.execute(text("select pg_backend_pid()")).scalar_one()
             superuser.execute("select pg_terminate_backend(%s, 5000)", (served,))
-            session.execute(text("select 1"))
+            ask(session)
 
     with pytest.raises(DatabaseAway):
         lose_the_connection()
@@ -191,6 +195,35 @@ def test_who_stands_still_in_a_transaction_holds_nobody_up_for_long(database: Da
 
     with pytest.raises(DatabaseAway):
         stand_still()
+
+
+def test_an_error_apart_undoes_nothing_but_itself(database: DatabaseUrls) -> None:
+    def break_apart(session: Session) -> None:
+        with apart(session):
+            emit(session, Fact("undone", {}))
+            run(session, "select 1 / 0")
+
+    with tenant_session(TENANT) as session:
+        emit(session, Fact("before", {}))
+        with pytest.raises(DBAPIError):
+            break_apart(session)
+        with apart(session):
+            emit(session, Fact("apart", {}))
+        emit(session, Fact("after", {}))
+
+    assert stated() == ["before", "apart", "after"]
+
+
+def test_what_breaks_a_rule_of_the_table_says_so_as_everywhere(database: DatabaseUrls) -> None:
+    def write(one: UUID) -> None:
+        with tenant_session(TENANT) as session:
+            run(session, "insert into outbox (id, kind, payload) values (%(id)s, 'one', '{}')", id=one)
+
+    again = uuid4()
+    write(again)
+
+    with pytest.raises(IntegrityError):
+        write(again)
 
 
 def test_a_session_across_tenants_is_nobodys(database: DatabaseUrls) -> None:

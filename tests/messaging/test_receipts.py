@@ -402,6 +402,25 @@ def test_a_status_that_came_before_its_send_was_settled_is_applied_with_the_sett
     assert activity(stage) == {"accepted": 1, "sent": 1, "delivered": 1, "read": 1}
 
 
+def test_an_id_that_the_provider_gives_twice_settles_both_and_is_known_as_the_firsts(stage: Stage) -> None:
+    first, second, third = send(stage), send(stage), send(stage)
+
+    settle_as_accepted(stage, first, "wamid.twice")
+    lease = lease_of(stage, second, third)
+    with stage.session() as session:
+        steps = Steps()
+        verdicts = [
+            Verdict(str(second), 1, MessageState.ACCEPTED, provider_id="wamid.twice"),
+            Verdict(str(third), 1, MessageState.ACCEPTED, provider_id="wamid.once"),
+        ]
+        settle(session, [(lease, verdict) for verdict in verdicts], steps)
+        steps.write(session)
+    tell(stage, *(receipt(stage, "read", provider_id=f"wamid.{which}") for which in ("twice", "once")))
+
+    assert [row_of(stage, one).state for one in (first, second, third)] == ["read", "accepted", "read"]
+    assert activity(stage)["accepted"] == 3
+
+
 def test_settling_does_not_wait_for_whoever_tries_parked_receipts_again(stage: Stage) -> None:
     key = send(stage)
     tell(stage, receipt(stage, "delivered", provider_id="wamid.early"))

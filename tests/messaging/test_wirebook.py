@@ -90,6 +90,19 @@ def test_a_book_of_another_boot_is_not_believed(monkeypatch: pytest.MonkeyPatch)
     assert read_book(book.name) is None
 
 
+def test_a_book_of_another_size_is_read_and_one_cut_short_is_not_believed() -> None:
+    book = WireBook()
+    book.begin(str(uuid7()), 3)
+    pages = (wirebook._folder() / book.name).read_bytes()
+    longer, shorter = (f"{book.name}.{which}" for which in ("longer", "shorter"))
+
+    (wirebook._folder() / longer).write_bytes(bytes(2 * len(pages)) + pages)
+    (wirebook._folder() / shorter).write_bytes(pages[:-1])
+
+    assert [call.attempt for call in read_book(longer) or ()] == [3]
+    assert read_book(shorter) is None
+
+
 def test_an_empty_book_goes_with_its_process_and_one_in_use_stays() -> None:
     empty, used = WireBook(), WireBook()
     used.begin(str(uuid7()), 1)
