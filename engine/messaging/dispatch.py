@@ -130,10 +130,11 @@ class Dispatcher:
     def _claim(self) -> int | None:
         """Lease more ranges when it is time; answers how many came, None when nobody was asked."""
         now = time.monotonic()
-        often = CLAIM_EVERY if self._ranges else 0.0
+        if self._ranges and now - self._claimed_at < CLAIM_EVERY:
+            return None
         bulk = sum(held.is_bulk for held in self._ranges)
         replies = len(self._ranges) - bulk
-        if now - self._claimed_at < often or replies >= REPLIES_AT_ONCE:
+        if replies >= REPLIES_AT_ONCE:
             return None
         self._claimed_at = now
         if bulk >= RANGES:
@@ -199,33 +200,33 @@ class Dispatcher:
             channel_id, (work, error) = next(iter(self._failing.items()))
             note_failing(work, channel_id, error)
             del self._failing[channel_id]
-        rests = not self._wire.under_way
-        crowded = sum(len(held.verdicts) for held in self._ranges) >= SETTLE_AT
+        crowded = sum([len(held.verdicts) for held in self._ranges]) >= SETTLE_AT
+        # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
+        waits = not (closing or crowded or not self._wire.under_way)
         turns: dict[UUID, list[tuple[Range, int]]] = {}
-        for held in self._in_turn():
+        due = [
+            held
+            for held in self._ranges
+            if not (waits and held.is_bulk and now < self._next_turn.get(held.lease.tenant_id, 0.0))
+        ]
+        for held in self._in_turn(due):
             if closing or held.line.id in self._silent or slept_on(held, now):
                 held.drop()
-            # A turn is a commit: bulk waits for the next one of its company, which takes all that has come together.
-            if (
-                held.is_bulk
-                and not (closing or rests or crowded)
-                and now < self._next_turn.get(held.lease.tenant_id, 0.0)
-            ):
-                continue
             amount = 0 if held.dropped else self._share(held)
             # What is marked looks at its gate in each turn, so that a pause is soon a pause.
             if amount or held.verdicts or held.marked:
                 turns.setdefault(held.lease.tenant_id, []).append((held, amount))
         for tenant_id, parts in turns.items():
-            self._next_turn[tenant_id] = now + TURN_EVERY
+            if any(held.is_bulk for held, _ in parts):  # replies never put it off
+                self._next_turn[tenant_id] = now + TURN_EVERY
             self._advance(parts)
         for spent in by_company([held for held in self._ranges if held.is_spent]):
             self._let_go(spent)
 
-    def _in_turn(self) -> list[Range]:
+    def _in_turn(self, ranges: list[Range]) -> list[Range]:
         """Replies first; among equals each turn begins with another."""
-        start = self._turns % max(len(self._ranges), 1)
-        return sorted([*self._ranges[start:], *self._ranges[:start]], key=lambda held: held.lease.lane)
+        start = self._turns % max(len(ranges), 1)
+        return sorted([*ranges[start:], *ranges[:start]], key=lambda held: held.lease.lane)
 
     def _share(self, held: Range) -> int:
         """How many messages of this range are to be marked now, within its channel's rate."""
@@ -321,10 +322,8 @@ class Dispatcher:
         companies = Counter({held.lease.tenant_id: 0 for held in self._ranges})
         for held in self._ranges:
             companies[held.lease.tenant_id] += held.under_way
-        for held in self._in_turn():
+        for held in self._in_turn([held for held in self._ranges if held.marked]):
             marked, is_bulk = held.marked, held.is_bulk
-            if not marked:
-                continue
             line, company = held.line, companies[held.lease.tenant_id]
             spare = FOR_REPLIES if is_bulk and self._wire.width > FOR_REPLIES else 0
             before = held.under_way
