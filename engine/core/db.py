@@ -4,17 +4,18 @@ Only this module commits. `tenant_session` is the one opener for a tenant's rows
 `engine.core.system`, whose importers are listed in the import contracts.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg import Cursor
 from psycopg.types.json import set_json_loads
 from sqlalchemy import TIMESTAMP, Connection, Engine, MetaData, Text, create_engine, event, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -145,6 +146,24 @@ def _ms(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
+_JOIN_BY = (
+    "select set_config('enable_hashjoin', %(hash)s, true), set_config('enable_nestloop', %(loop)s, true)"
+)
+
+
+@contextmanager
+def joined_by_hash(session: Session) -> Iterator[None]:
+    """Within this block rows are joined by hash alone.
+
+    For a statement that finds its rows by an array of keys and joins them with what is said of each: a plan that was made
+    while a table was nearly empty would compare each with each. On an error the transaction is lost anyway.
+    """
+    run(session, _JOIN_BY, hash="on", loop="off")
+    yield
+    usual: Limits = session.info["limits"]
+    run(session, _JOIN_BY, hash="off" if usual.by_key else "on", loop="on")
+
+
 @contextmanager
 def waiting_for_locks(session: Session, seconds: float) -> Iterator[None]:
     """Within this block a statement waits so long for a lock, no longer; on an error the transaction is lost anyway."""
@@ -224,6 +243,21 @@ def tenant_of(session: Session) -> TenantId:
     return TenantId(tenant_id)
 
 
+def _named_rows(cursor: Cursor[Any]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Rows as tuples with names; a column that has no name of its own has a place alone (psycopg refuses it)."""
+    result = cursor.pgresult
+    return (
+        _row_of(*[result.fname(at) or b"" for at in range(result.nfields)]) if result is not None else tuple
+    )
+
+
+@lru_cache(maxsize=1024)
+def _row_of(*names: bytes) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    row = namedtuple("Row", [name.decode() for name in names], rename=True)  # type: ignore[misc]
+    made: Callable[[Sequence[Any]], tuple[Any, ...]] = row._make
+    return made
+
+
 def run(session: Session, statement: str, **values: Any) -> Sequence[Any]:
     """Rows of a statement in the driver's own style (`%(name)s`), for the paths where each microsecond is counted.
 
@@ -232,7 +266,7 @@ def run(session: Session, statement: str, **values: Any) -> Sequence[Any]:
     connection = session.connection()
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     try:
-        with driver.cursor(row_factory=namedtuple_row) as cursor:
+        with driver.cursor(row_factory=_named_rows) as cursor:
             cursor.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
     except psycopg.Error as error:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from engine.contacts.consent import BY_REFUSAL, hear
 from engine.contacts.models import ConsentState, Contact
-from engine.core.db import array_of, quoted_array_of, run
+from engine.core.db import array_of, joined_by_hash, quoted_array_of, run
 from engine.core.events import Fact, emit
 from engine.core.log import logger
 from engine.messaging.channels.base import Pricing, StatusReceipt
@@ -219,7 +219,7 @@ from unnest(
   %(read)s::timestamptz[], %(failed)s::timestamptz[], %(codes)s::text[], %(reasons)s::jsonb[], %(categories)s::text[],
   %(types)s::text[], %(billable)s::boolean[]) as said(
   id, provider_id, sent_at, delivered_at, read_at, failed_at, reason_code, reason, price_category, price_type, billable)
-where m.id = said.id and m.id >= %(first)s and (m.attempt > 0 or m.accepted_at is not null)
+where m.id = said.id and m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and (m.attempt > 0 or m.accepted_at is not null)
   and (m.accepted_at is null
     or said.sent_at < coalesce(m.sent_at, 'infinity') or said.delivered_at < coalesce(m.delivered_at, 'infinity')
     or said.read_at < coalesce(m.read_at, 'infinity') or said.failed_at < coalesce(m.failed_at, 'infinity')
@@ -236,7 +236,9 @@ def _write(session: Session, channel_id: UUID, words: Mapping[UUID, Word], steps
     if not words:
         return 0
     ids = sorted(words, key=_ORDER)
-    rows = run(session, _WRITE, first=ids[0], ids=array_of(ids), **_columns([words[key] for key in ids]))
+    columns = _columns([words[key] for key in ids])
+    with joined_by_hash(session):
+        rows = run(session, _WRITE, first=ids[0], last=ids[-1], ids=array_of(ids), **columns)
     _remember(session, channel_id, rows)
     for row in rows:
         _count(row, channel_id, steps)

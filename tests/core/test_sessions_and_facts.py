@@ -16,11 +16,13 @@ from engine.core import redis as core_redis
 from engine.core.bells import CHANNEL, ring
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import (
+    OF_BATCHES,
     OF_REQUEST,
     Limits,
     after_commit,
     apart,
     connect_engine,
+    joined_by_hash,
     quoted_array_of,
     run,
     tenant_of,
@@ -212,6 +214,33 @@ def test_an_error_apart_undoes_nothing_but_itself(database: DatabaseUrls) -> Non
         emit(session, Fact("after", {}))
 
     assert stated() == ["before", "apart", "after"]
+
+
+def test_rows_have_their_columns_by_name_and_by_place_where_there_is_no_name(database: DatabaseUrls) -> None:
+    with tenant_session(TENANT) as session:
+        [row] = run(session, "select 1 as one, upper('a'), upper('b'), 2 as two")
+        nothing = run(session, "set local work_mem = '8MB'")
+
+    assert (tuple(row), row.one, row.two, nothing) == ((1, "A", "B", 2), 1, 2, [])
+
+
+@pytest.mark.parametrize("limits", [OF_BATCHES, OF_REQUEST], ids=["by key", "as usual"])
+def test_rows_are_joined_by_hash_within_the_block_alone(database: DatabaseUrls, limits: Limits) -> None:
+    def ways(session: Session) -> list[str]:
+        [row] = run(
+            session,
+            "select current_setting('enable_hashjoin') as hash, current_setting('enable_nestloop') as loop",
+        )
+        return [row.hash, row.loop]
+
+    with tenant_session(TENANT, limits) as session:
+        before = ways(session)
+        with joined_by_hash(session):
+            within = ways(session)
+        after = ways(session)
+
+    assert within == ["on", "off"]
+    assert before == after == ["off" if limits.by_key else "on", "on"]
 
 
 def test_what_breaks_a_rule_of_the_table_says_so_as_everywhere(database: DatabaseUrls) -> None:
