@@ -201,7 +201,7 @@ def change_identity(
     session.flush()
     merged: list[UUID] = []
     for other in _people_shown(session, current):
-        if other == holder:
+        if other == holder or other in merged:  # who is shown by what they keep may be merged already
             continue
         kept, gone = sorted((holder, other))
         merge_contacts(session, kept=kept, gone=gone, repoint=repoint)

@@ -143,3 +143,16 @@ def test_a_new_user_id_and_phone_follow_the_person(session: Session, repoint: Re
     assert changed.contact_id == contact
     assert values(session, contact) == {OTHER_BSUID.value, PHONE.value, OTHER_PHONE.value}
     assert change_identity(session, BSUID, [OTHER_BSUID], repoint=repoint) is None
+
+
+def test_a_person_who_is_shown_by_what_they_keep_and_by_an_older_contact_is_made_one_with_it(
+    session: Session, repoint: Repoint
+) -> None:
+    older = resolve_contact(session, [OTHER_BSUID], repoint=repoint).contact_id
+    newer = resolve_contact(session, [BSUID, PHONE], repoint=repoint).contact_id
+
+    changed = change_identity(session, BSUID, [OTHER_BSUID, PHONE], repoint=repoint)
+
+    assert changed is not None
+    assert (changed.contact_id, list(changed.merged)) == (older, [newer])
+    assert values(session, older) == {OTHER_BSUID.value, PHONE.value}
