@@ -268,7 +268,7 @@ def run(session: Session, statement: str, **values: Any) -> Sequence[Any]:
     try:
         with driver.cursor(row_factory=_named_rows) as cursor:
             cursor.execute(statement.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.description is not None else []
     except psycopg.Error as error:
         raise _in_words_of_sqlalchemy(connection, statement, error) from error
 

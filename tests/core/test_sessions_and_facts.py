@@ -219,9 +219,11 @@ def test_an_error_apart_undoes_nothing_but_itself(database: DatabaseUrls) -> Non
 def test_rows_have_their_columns_by_name_and_by_place_where_there_is_no_name(database: DatabaseUrls) -> None:
     with tenant_session(TENANT) as session:
         [row] = run(session, "select 1 as one, upper('a'), upper('b'), 2 as two")
+        bare = run(session, "select from generate_series(1, 3)")
         nothing = run(session, "set local work_mem = '8MB'")
 
-    assert (tuple(row), row.one, row.two, nothing) == ((1, "A", "B", 2), 1, 2, [])
+    assert (tuple(row), row.one, row.two) == ((1, "A", "B", 2), 1, 2)
+    assert (len(bare), nothing) == (3, [])
 
 
 @pytest.mark.parametrize("limits", [OF_BATCHES, OF_REQUEST], ids=["by key", "as usual"])
