@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=200_000)
     given = parser.parse_args()
     with running_apart() as stack:
-        product = Product.on(stack, given.messages - given.messages % 8)
+        product = Product.on(stack, given.messages)
         memory = Memory(stack)
         memory.start()
         number, threads = talk(product)

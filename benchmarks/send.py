@@ -78,14 +78,14 @@ class Product:
 
     @classmethod
     def on(cls, stack: Stack, messages: int) -> "Product":
-        """Set up a company that can send so many messages at once."""
+        """Set up a company that can send so many messages at once, as many from each number."""
         api = stack.company()
         channels = [sandbox_channel(stack, api)["id"] for _ in range(NUMBERS)]
         numbers = [(channel, approved_template(stack, api, channel)) for channel in channels]
         import_id = import_people(api, messages // NUMBERS)
         stack.simulator("POST", "/_admin/scenario", {"name": "fast"})
         time.sleep(3)
-        return cls(stack, api, numbers, import_id, messages)
+        return cls(stack, api, numbers, import_id, messages - messages % NUMBERS)
 
     def send(self, before: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """One measurement: the audiences are written first and told apart, as the peers' rows are there as well.

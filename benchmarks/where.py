@@ -100,7 +100,7 @@ def main() -> None:
             if given.profiles is not None:
                 watched.enter_context(flames(stack, given.profiles))
             done = product.send(before=lambda: forget(stack))
-        print("\n".join(by_statement(stack, given.messages)))
+        print("\n".join(by_statement(stack, product.messages)))
         print(json.dumps(done["cpu_us_by_part"], indent=2))
 
 
