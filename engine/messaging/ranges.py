@@ -41,6 +41,11 @@ class Range:
     held_since: float = field(default_factory=time.monotonic)
 
     @property
+    def tenant_id(self) -> UUID:
+        """Whose it is."""
+        return self.lease.tenant_id
+
+    @property
     def is_bulk(self) -> bool:
         """True for what replies overtake."""
         return self.lease.lane > Lane.REPLY
@@ -89,8 +94,7 @@ def by_company[Held: (Lease, Range)](those: Iterable[Held]) -> Iterable[list[Hel
     """Those of each company together: one transaction is enough for them."""
     found: dict[UUID, list[Held]] = {}
     for one in those:
-        lease = one if isinstance(one, Lease) else one.lease
-        found.setdefault(lease.tenant_id, []).append(one)
+        found.setdefault(one.tenant_id, []).append(one)
     return found.values()
 
 

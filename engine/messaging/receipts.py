@@ -219,8 +219,8 @@ from unnest(
   %(read)s::timestamptz[], %(failed)s::timestamptz[], %(codes)s::text[], %(reasons)s::jsonb[], %(categories)s::text[],
   %(types)s::text[], %(billable)s::boolean[]) as said(
   id, provider_id, sent_at, delivered_at, read_at, failed_at, reason_code, reason, price_category, price_type, billable)
-where m.id = said.id and m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s and (m.attempt > 0 or m.accepted_at is not null)
-  and (m.accepted_at is null
+where m.id = said.id and m.id = any(%(ids)s::uuid[]) and m.id between %(first)s and %(last)s
+  and (m.attempt > 0 or m.accepted_at is not null) and (m.accepted_at is null
     or said.sent_at < coalesce(m.sent_at, 'infinity') or said.delivered_at < coalesce(m.delivered_at, 'infinity')
     or said.read_at < coalesce(m.read_at, 'infinity') or said.failed_at < coalesce(m.failed_at, 'infinity')
     or (said.failed_at = m.failed_at and said.reason_code < m.reason_code))
