@@ -4,7 +4,6 @@ Names are looked up on threads, as the system can only do it by waiting. A serve
 other; the one that worked last is tried first.
 """
 
-import contextlib
 import errno
 import select
 import socket
@@ -22,6 +21,7 @@ from engine.core.routes import Place
 READ, WRITE = select.POLLIN, select.POLLOUT  # the same bits as epoll's
 ADDRESS_SECONDS = 1.0  # how long one address is given while there are others
 NAMES_KEPT = 30.0  # seconds
+UNKNOWN_KEPT = 1.0  # seconds: one answer for all who wait for a name that nobody has
 LOOKUPS = 4  # names that are looked up at once
 MOST_HEAD = 16 * 1024  # bytes of a proxy's answer
 
@@ -129,7 +129,7 @@ class Dialer:
         self._done: list[tuple[Any, Socket | str]] = []
         self._threads: ThreadPoolExecutor | None = None
         self._lookups: dict[tuple[str, int], Future[list[Address]]] = {}
-        self._names: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._names: dict[tuple[str, int], tuple[float, list[Address] | str]] = {}  # or why it was not found
         self._worked: dict[Place, Address] = {}
 
     def dial(self, place: Place, who: object) -> None:
@@ -187,7 +187,7 @@ class Dialer:
         where = dial.place.proxy or (dial.place.host, dial.place.port)
         kept = self._names.get(where)
         if kept is not None and kept[0] > time.monotonic():
-            self._with_addresses(dial, kept[1])
+            self._found(dial, kept[1])
             return
         lookup = self._lookups.get(where)
         if lookup is None:
@@ -197,22 +197,22 @@ class Dialer:
                 self._threads = self._threads or ThreadPoolExecutor(LOOKUPS, thread_name_prefix="name")
                 lookup = self._lookups[where] = self._threads.submit(_addresses, *where)
             else:
-                self._with_addresses(dial, found)
+                self._found(dial, found)
                 return
         if not lookup.done():
             return
         del self._lookups[where]
         error = lookup.exception()
-        if error is not None:
-            self._end(dial, _words(error))
-            return
-        found = lookup.result()
-        self._names[where] = time.monotonic() + NAMES_KEPT, found
-        self._with_addresses(dial, found)
+        outcome, kept_for = (_words(error), UNKNOWN_KEPT) if error else (lookup.result(), NAMES_KEPT)
+        self._names[where] = time.monotonic() + kept_for, outcome
+        self._found(dial, outcome)
 
-    def _with_addresses(self, dial: _Dial, addresses: list[Address]) -> None:
+    def _found(self, dial: _Dial, outcome: list[Address] | str) -> None:
+        if isinstance(outcome, str):
+            self._end(dial, outcome)
+            return
         worked = self._worked.get(dial.place)
-        dial.addresses = sorted(addresses, key=lambda one: one != worked)
+        dial.addresses = sorted(outcome, key=lambda one: one != worked)
         self._next_address(dial)
 
     def _next_address(self, dial: _Dial) -> None:
@@ -222,16 +222,9 @@ class Dialer:
             family, where = dial.address
             dial.address_until = time.monotonic() + ADDRESS_SECONDS if dial.addresses else dial.until
             try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError as error:  # no such family here, or too many files are open
+                sock = _connecting(family, where)
+            except OSError as error:  # no such family here, nobody there, or too many files are open
                 dial.trouble = _words(error)
-                continue
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            number = sock.connect_ex(where)
-            if number not in (0, errno.EINPROGRESS):
-                dial.trouble = _words(OSError(number, errno.errorcode.get(number, "")))
-                sock.close()
                 continue
             dial.sock, dial.is_watched, dial.step = sock, True, Step.ADDRESS
             self._by_fd[sock.fileno()] = dial
@@ -249,7 +242,8 @@ class Dialer:
         if dial.address is not None:
             self._worked[place] = dial.address
         if place.proxy is not None and place.is_tls:
-            where = f"{place.host}:{place.port}".encode()
+            host = f"[{place.host}]" if ":" in place.host else place.host
+            where = f"{host}:{place.port}".encode()
             lines = [b"CONNECT %b HTTP/1.1" % where, b"Host: %b" % where]
             if place.proxy_authorization:
                 lines.append(b"Proxy-Authorization: %b" % place.proxy_authorization)
@@ -260,19 +254,21 @@ class Dialer:
             self._secure(dial)
 
     def _tunnel(self, dial: _Dial) -> None:
-        with contextlib.suppress(BlockingIOError):
-            # Byte by byte at its end would be exact; a server's first word comes only after ours, so nothing follows.
+        # Byte by byte at its end would be exact; a server's first word comes only after ours, so nothing follows.
+        try:
             said = dial.sock.recv(MOST_HEAD)
-            dial.heard += said
-            if b"\r\n\r\n" in dial.heard:
-                status = dial.heard.split(b"\r\n", 1)[0].split(b" ", 2)
-                if len(status) < 2 or not status[1].startswith(b"2"):
-                    words = dial.heard.split(b"\r\n", 1)[0][:100].decode("latin-1")
-                    self._end(dial, f"the proxy answers {words}")
-                else:
-                    self._secure(dial)
-            elif not said or len(dial.heard) > MOST_HEAD:
-                self._end(dial, "the proxy closed the connection")
+        except BlockingIOError:
+            return
+        dial.heard += said
+        if b"\r\n\r\n" in dial.heard:
+            first = dial.heard.split(b"\r\n", 1)[0]
+            _, _, status = first.partition(b" ")
+            if status.startswith(b"2"):
+                self._secure(dial)
+            else:
+                self._end(dial, f"the proxy answers {first[:100].decode('latin-1')}")
+        elif not said or len(dial.heard) > MOST_HEAD:
+            self._end(dial, "the proxy closed the connection")
 
     def _secure(self, dial: _Dial) -> None:
         if not dial.place.is_tls:
@@ -317,6 +313,21 @@ class Dialer:
 def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, where) for family, _, _, _, where in found]
+
+
+def _connecting(family: socket.AddressFamily, where: Any) -> socket.socket:
+    """A socket that has begun to connect; OSError when it can't."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = sock.connect_ex(where)
+        if number not in (0, errno.EINPROGRESS):
+            raise OSError(number, errno.errorcode.get(number, ""))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _words(error: BaseException) -> str:

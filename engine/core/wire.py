@@ -285,28 +285,27 @@ class Wire:
             self._poller.modify(sock.fileno(), READ)
 
     def _read(self, connection: _Connection, now: float) -> None:
-        sock = connection.sock
         is_busy = connection in self._busy
+        trouble: Exception | None = None
+        data = b""
         try:
-            data = sock.recv(READ_BYTES)
+            data = connection.sock.recv(READ_BYTES)
             if data and is_busy:
                 connection.feed(data)
         except BlockingIOError:
             return  # a part of a record, or nothing yet
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            data = b""
-            trouble = f"{type(error).__name__}: {error}"
-        else:
-            trouble = "the connection was closed without an answer"
+            trouble = error
         if not is_busy:
             self._end_rest(connection)  # it was closed, or says what nobody asked for
         elif connection.done:
             self._answered(connection, now)
+        elif trouble is not None:
+            self._fail(connection, not connection.sent, f"{type(trouble).__name__}: {trouble}")
+        elif not data and connection.lasts_to_the_end:
+            self._answered(connection, now)
         elif not data:
-            if trouble.startswith("the connection") and connection.lasts_to_the_end:
-                self._answered(connection, now)
-            else:
-                self._fail(connection, not connection.sent, trouble)
+            self._fail(connection, not connection.sent, "the connection was closed without an answer")
 
     def _answered(self, connection: _Connection, now: float) -> None:
         self._ended.append((connection.token, connection.answer()))

@@ -450,6 +450,17 @@ def test_a_proxy_that_the_environment_names_is_gone_through(
     assert b"t0ken" not in seen[0]
 
 
+def test_a_proxy_is_asked_for_an_address_of_version_6_in_brackets(
+    trusting: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    with server(proxy(seen, b"HTTP/1.1 502 Bad Gateway\r\n\r\n")) as door:
+        through(monkeypatch, door)
+        ask(trusting, "https://[::1]:1")
+
+    assert seen[0].splitlines()[:2] == [b"CONNECT [::1]:1 HTTP/1.1", b"Host: [::1]:1"]
+
+
 def test_a_proxy_that_refuses_has_let_nothing_through(
     trusting: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
