@@ -322,12 +322,13 @@ def _connecting(family: socket.AddressFamily, where: Any) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex(where)
-        if number not in (0, errno.EINPROGRESS):
-            raise OSError(number, errno.errorcode.get(number, ""))
     except OSError:
         sock.close()
         raise
-    return sock
+    if number in (0, errno.EINPROGRESS):
+        return sock
+    sock.close()
+    raise OSError(number, errno.errorcode.get(number, ""))
 
 
 def _words(error: BaseException) -> str:
