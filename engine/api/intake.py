@@ -373,6 +373,8 @@ def _head_of(status: int, body: bytes) -> Headers:
     if status in (400, 401, 408, 413):
         # What is left of the body is not worth reading.
         headers.append((b"connection", b"close"))
+    if status == 405:
+        headers.append((b"allow", b"GET, POST"))
     if status == 503:
         headers.append((b"retry-after", b"5"))
     return headers
