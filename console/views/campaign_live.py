@@ -12,6 +12,7 @@ from console.i18n import N_
 from console.views import campaign_deeds as deeds
 from console.views.base import Soon, View, answer_queries, plain, plain_all
 from console.views.campaign_plan import CampaignPlan
+from console.views.campaigns import is_moving
 from console.views.test_send import TestSend
 from engine.client import Fact, FactKind
 
@@ -188,13 +189,14 @@ class CampaignPage(View):
             return
         if self._is_of_its_channel(facts):
             self.tab.start(self._again)  # whether it stands still, and why, the API says in words
+        was_moving = is_moving(self.frame.row(self._id) or {})
         changes = self.frame.apply(fact.data for fact in facts if fact.kind == FactKind.CAMPAIGN_CHANGED)
         if self._id not in changes.changed:
             return
         row = self.frame.row(self._id) or {}
         self.live.patch(row)
         self._lay_out(row)
-        if "status" in changes.changed[self._id]:
+        if "status" in changes.changed[self._id] or is_moving(row) != was_moving:
             self.tab.start(self._again)
         if "counts" in changes.changed[self._id]:
             self._rows.ask()

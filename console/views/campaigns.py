@@ -13,18 +13,35 @@ from console.views.base import LIST_SECONDS, Soon, TableFeed, View, answer_queri
 from console.views.campaign_deeds import STATUSES
 from engine.client import Fact, FactKind
 
+HELD = "held"  # it is to send and does not: its connection or its limit keeps it
+WORDS = {**STATUSES, HELD: N_("On hold")}
 TONES = {
     "draft": "neutral",
     "scheduled": "violet",
     "running": "info",
+    HELD: "warning",
     "pausing": "warning",
     "paused": "warning",
     "completed": "success",
     "cancelled": "muted",
 }
 WAITING = ("draft", "scheduled")
-UNDER_WAY = ("running", "pausing", "paused")
+SENDING = ("running", HELD)
+UNDER_WAY = (*SENDING, "pausing", "paused")
+SHORT_LIVED = "changing"  # a reason that is gone before anybody has read it
 FILTERED = ("running", "paused", "scheduled", "draft", "completed", "cancelled")
+
+
+def is_moving(row: Row) -> bool:
+    """Whether something leaves, as far as is known."""
+    return bool(row.get("rate_per_second"))
+
+
+def why_held(row: Row) -> str:
+    """What keeps a campaign that is to send from sending, in words; empty where nothing does."""
+    reason = row.get("pause_reason") or {}
+    stands = row.get("status") == "running" and not is_moving(row) and reason.get("code") != SHORT_LIVED
+    return str(reason.get("text") or "") if stands else ""
 
 
 def campaign_cells(row: Row) -> Row:
@@ -37,11 +54,13 @@ def campaign_cells(row: Row) -> Row:
     began = row.get("started_at") is not None
     # The time it was to start at says something only while it still waits for it.
     planned = row.get("scheduled_at") if row.get("status") == "scheduled" else None
+    held = why_held(row)
     return {
         "id": row["id"],
         "name": row.get("name"),
-        "about": " · ".join(part for part in (row.get("template_name"), row.get("channel_name")) if part),
-        "status": row.get("status"),
+        "about": held
+        or " · ".join(part for part in (row.get("template_name"), row.get("channel_name")) if part),
+        "status": HELD if held else row.get("status"),
         "progress": (to_send - unsent) / to_send if began and to_send else None,
         "recipients": counts.get("total") if began else None,
         "delivered": delivered / tried if tried else None,
@@ -60,7 +79,7 @@ class CampaignList(View):
 
     key: ClassVar = "campaigns"
     title: ClassVar = N_("Campaigns")
-    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED)
+    facts: ClassVar = (FactKind.CAMPAIGN_CHANGED, FactKind.CAMPAIGN_DELETED, FactKind.CHANNEL_CHANGED)
 
     def build(self) -> Viewable:
         """The table."""
@@ -78,7 +97,7 @@ class CampaignList(View):
             columns=[
                 {"key": "name", "label": _("Campaign"), "kind": "strong", "sub": "about"},
                 {"key": "status", "label": _("Status"), "kind": "badge", "tones": TONES, "phone": "side",
-                 "words": {status: _(label) for status, label in STATUSES.items()}},
+                 "words": {status: _(label) for status, label in WORDS.items()}},
                 {"key": "progress", "label": _("Progress"), "kind": "progress"},
                 {"key": "recipients", "label": _("Recipients"), "kind": "number"},
                 {"key": "delivered", "label": _("Delivered"), "kind": "percent"},
@@ -111,7 +130,7 @@ class CampaignList(View):
     def _row_actions(self) -> list[dict[str, object]]:
         _, can = self.words, self.tab.can
         running: list[dict[str, object]] = [
-            {"key": "pause", "label": _("Pause"), "icon": "Pause", "when": {"status": ["running"]}},
+            {"key": "pause", "label": _("Pause"), "icon": "Pause", "when": {"status": list(SENDING)}},
             {"key": "resume", "label": _("Resume"), "icon": "Play", "when": {"status": ["paused", "pausing"]}},
         ]  # fmt: skip
         writing: list[dict[str, object]] = [
@@ -119,7 +138,7 @@ class CampaignList(View):
              "when": {"status": [*WAITING, *UNDER_WAY]}},
             {"key": "duplicate", "label": _("Duplicate"), "icon": "Copy"},
         ]  # fmt: skip
-        began = [status for status in STATUSES if status not in WAITING]
+        began = [status for status in WORDS if status not in WAITING]
         export: dict[str, object] = {
             "key": "export", "label": _("Export recipients"), "icon": "Download", "when": {"status": began},
         }  # fmt: skip
@@ -183,6 +202,17 @@ class CampaignList(View):
         self.tab.shell.toast(self.words(N_("The campaign was deleted.")), "success")
 
     def take(self, facts: Sequence[Fact]) -> None:
-        """Moves the figures; a campaign that is not on screen may belong there."""
-        if self.feed.take(campaign_row(fact) for fact in facts):
+        """Moves the figures; asks again for a campaign that may belong here, and for why one stands still."""
+        before = self._moving()
+        told = [campaign_row(fact) for fact in facts if fact.kind != FactKind.CHANNEL_CHANGED]
+        is_new = self.feed.take(told)
+        if is_new or self._moving() != before or self._is_of_a_channel(facts):
             self._refresh.ask()
+
+    def _moving(self) -> set[str]:
+        return {str(row["id"]) for row in self.feed.frame.rows() if is_moving(row)}
+
+    def _is_of_a_channel(self, facts: Sequence[Fact]) -> bool:
+        changed = {fact.data.get("id") for fact in facts if fact.kind == FactKind.CHANNEL_CHANGED}
+        rows = self.feed.frame.rows() if changed else []
+        return any(row.get("status") == "running" and row.get("channel_id") in changed for row in rows)

@@ -7,7 +7,18 @@ from console.views.campaigns import CampaignList, campaign_cells
 from console.views.connection import ConnectionPage
 from engine.client import Fact
 from tests.console.console_fake_data import Store
-from tests.console.console_setup import Ear, asked_paths, confirming, enter, fact, make_tab, pause, play, say
+from tests.console.console_setup import (
+    Ear,
+    ask,
+    asked_paths,
+    confirming,
+    enter,
+    fact,
+    make_tab,
+    pause,
+    play,
+    say,
+)
 
 
 def test_a_campaign_that_has_not_begun_shows_what_it_would_send_instead_of_figures() -> None:
@@ -53,7 +64,43 @@ def test_a_row_offers_what_fits_the_state_of_its_campaign() -> None:
 
     assert offered("draft") == ["edit", "duplicate", "delete"]
     assert offered("running") == ["pause", "edit", "duplicate", "export", "cancel"]
+    assert offered("held") == offered("running")
     assert offered("completed") == ["duplicate", "export"]
+
+
+def test_the_list_says_why_a_campaign_that_is_to_send_does_not_until_it_does() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    running = store.campaigns[0]
+    running |= {"rate_per_second": 0.0, "pause_reason": {"code": "daily_limit", "text": "Full for today."}}
+    ear = Ear(view.table)
+
+    ask(view.table)
+    held = ear.last("page")["rows"][0]
+    take(view, fact("campaign.changed", {"id": running["id"], "revision": 90, "rate_per_second": 4.0}))
+    moving = ear.of("patch")[0]["rows"][running["id"]]
+
+    assert (held["status"], held["about"]) == ("held", "Full for today.")
+    assert (moving["status"], moving["about"]) == ("running", "black_friday · Vendas")
+
+
+def test_the_list_asks_again_when_a_campaign_stops_to_move_or_its_connection_changes() -> None:
+    store = Store()
+    view = CampaignList(make_tab(store))
+    running = store.campaigns[0]
+    running["rate_per_second"] = 4.0
+    ear = Ear(view.table)
+    ask(view.table)
+
+    def asks(told: Fact) -> int:
+        before = len(ear.of("refresh"))
+        take(view, told)
+        return len(ear.of("refresh")) - before
+
+    assert asks(fact("campaign.changed", {"id": running["id"], "revision": 90, "rate_per_second": 3.0})) == 0
+    assert asks(fact("campaign.changed", {"id": running["id"], "revision": 91, "rate_per_second": 0.0})) == 1
+    assert asks(fact("channel.changed", {"id": running["channel_id"], "revision": 2})) == 1
+    assert asks(fact("channel.changed", {"id": "another", "revision": 2})) == 0
 
 
 def test_a_campaign_is_copied_from_its_row_and_deleted_once_confirmed() -> None:
@@ -98,7 +145,7 @@ def test_a_campaign_is_fetched_again_when_it_or_its_connection_comes_to_stand_di
     assert by_itself is None
 
 
-def take(view: CampaignPage, told: Fact) -> None:
+def take(view: CampaignPage | CampaignList, told: Fact) -> None:
     """A fact arrives, and what it leads to has ended."""
 
     async def story() -> None:
