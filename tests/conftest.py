@@ -24,8 +24,9 @@ from engine.embedded import RunningPostgres, start_postgres, start_valkey
 DATABASE = "masteria_test"
 
 # Before any test module is imported: whatever this shell has set must not reach the tests, nor tests its data.
-for name in [name for name in os.environ if name.startswith("MASTERIA_")]:
+for name in [name for name in os.environ if name.startswith(("MASTERIA_", "LC_"))]:
     del os.environ[name]
+os.environ["LANG"] = "C.UTF-8"
 HOME = Path(tempfile.mkdtemp(prefix="masteria-test-"))
 HOME.chmod(0o711)
 os.environ["MASTERIA_ENVIRONMENT"] = "test"

@@ -263,7 +263,9 @@ def sentence_of(error: Exception) -> str:
     """What went wrong, in the terminal's language where it is one of the product's own errors."""
     if not isinstance(error, MasterIAError):
         return str(error).strip()
-    locale = choose_locale(os.environ.get("LANG"))
+    # As every program of a terminal reads its language; one that names none has that of the C locale.
+    named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = choose_locale(next(filter(None, named), "C"))
     if isinstance(error, DatabaseAway):
         return f"{say(error.text, locale, error.values)} {start_hint()}"
     if error.fields:

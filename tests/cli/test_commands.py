@@ -195,13 +195,17 @@ def test_a_schema_of_another_version_is_waited_for(
 def test_what_does_not_fit_is_told_in_the_terminals_language(monkeypatch: pytest.MonkeyPatch) -> None:
     error = Invalid.field("email", "bad_email", "This is not an e-mail address.")
 
-    monkeypatch.setenv("LANG", "pt_BR.UTF-8")
-    portuguese = sentence_of(error)
-    monkeypatch.setenv("LANG", "C.UTF-8")
-    english = sentence_of(error)
+    def said(**environment: str) -> str:
+        for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return sentence_of(error)
 
-    assert portuguese == "email: Isto não é um endereço de e-mail."
-    assert english == "email: This is not an e-mail address."
+    portuguese, english = "email: Isto não é um endereço de e-mail.", "email: This is not an e-mail address."
+    assert said(LANG="pt_BR.UTF-8") == said(LANG="C", LC_MESSAGES="pt_BR.UTF-8") == portuguese
+    assert said(LANG="C.UTF-8") == said(LANG="pt_BR.UTF-8", LC_ALL="C.UTF-8") == english
+    assert said() == english
 
 
 def test_the_script_for_a_dba_comes_alone_on_standard_output(
