@@ -1,15 +1,20 @@
 """Bugs that such engines have, planted one at a time: chaos must find each, or it proves nothing when it finds none."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from engine.core.settings import project_root
 from tests.faults.chaos import Chaos
 from tests.faults.deeds import DEEDS, Deed, freeze_in_the_middle
-from tests.faults.planted.bugs import CALLED_AT_ONCE
+from tests.faults.planted.bugs import BUGS, CALLED_AT_ONCE
 from tests.walks.stack import running_apart
 
+PLANTED = project_root() / "tests" / "faults" / "planted"
 PEOPLE = 800
 KILLED = DEEDS["F1 senders killed"]
 EVENTS_KILLED = DEEDS["F4 workers of events killed"]
@@ -48,6 +53,18 @@ def run(
             return chaos.run()
         except AssertionError as error:
             return [*chaos.broken, str(error)]
+
+
+def test_every_bug_can_be_planted() -> None:
+    modules = {module for changes in BUGS.values() for module in changes}
+    environment = os.environ | {"PYTHONPATH": str(PLANTED), "MASTERIA_PLANTED": ",".join(BUGS)}
+
+    done = subprocess.run(
+        (sys.executable, "-c", f"import {', '.join(sorted(modules))}"),
+        env=environment, cwd=project_root(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.long

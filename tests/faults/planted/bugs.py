@@ -39,7 +39,9 @@ def _call_before_the_mark(dispatch: ModuleType) -> None:
 
 def _settle_whatever(settlement: ModuleType) -> None:
     """An answer settles the message, whichever call it belongs to."""
-    _without(settlement, "_ACCEPT", "and m.attempt = coalesce((%(attempts)s::jsonb ->> m.id::text)::int, 1)")
+    attempt = "and m.attempt = (%(attempts)s::int[])[width_bucket(m.id, %(ids)s::uuid[])]"
+    _without(settlement, "_ACCEPT", attempt)
+    _without(settlement, "_ACCEPT_AGAIN", attempt)
     _without(settlement, "_SETTLE", "and m.attempt = (%(outcomes)s::jsonb -> m.id::text ->> 'attempt')::int")
 
 
