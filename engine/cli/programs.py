@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from signal import Signals
 
-from engine.core.settings import Settings
+from engine.core.settings import COUNTS_VARIABLE, Settings
 from engine.embedded import Server
 
 LOOPBACK = "127.0.0.1"
@@ -95,9 +95,11 @@ def doors(given: Settings) -> tuple[Program, ...]:
 def work(given: Settings) -> tuple[Program, ...]:
     """The processes that work by themselves; a call in flight gets its time to end."""
 
-    def worker(queue: str, processes: int, pool: str = "prefork") -> Program:
+    def worker(queue: str, processes: int, pool: str = "prefork", *, place: int) -> Program:
+        name = f"worker-{queue}"
+        port, counts = _counts_of(given, name, place)
         return Program(
-            name=f"worker-{queue}",
+            name=name,
             group=Group.WORK,
             command=_python(
                 *("celery", "-A", "engine.scheduler.app", "worker", "-Q", queue, "-n", f"{queue}@%h"),
@@ -107,6 +109,9 @@ def work(given: Settings) -> tuple[Program, ...]:
             stop_seconds=WORK_STOP_SECONDS,
             steady_seconds=WORK_STEADY_SECONDS,
             children=processes if pool == "prefork" else 0,
+            setting="MASTERIA_METRICS_LISTEN",
+            port=port,
+            environment=counts,
         )
 
     schedule = given.home / "run" / "beat-schedule"
@@ -121,13 +126,23 @@ def work(given: Settings) -> tuple[Program, ...]:
         steady_seconds=WORK_STEADY_SECONDS,
     )
     return (
-        worker("send", 2),
-        worker("events", 2),
+        worker("send", 2, place=0),
+        worker("events", 2, place=1),
         # PostgreSQL does the work here; a thread of the worker's own process saves a child's memory.
-        worker("audiences", 1, pool="threads"),
-        worker("jobs", 1),
+        worker("audiences", 1, pool="threads", place=2),
+        worker("jobs", 1, place=3),
         beat,
     )
+
+
+def _counts_of(given: Settings, name: str, place: int) -> tuple[int | None, dict[str, str]]:
+    """Where a worker tells its counts and how it is told so: the first at the port of the settings, the others after it."""
+    if given.metrics_address is None:
+        return None, {}
+    port = given.metrics_address[1] + place
+    listen = f"{given.metrics_listen.rpartition(':')[0]}:{port}"
+    folder = given.home / "run" / "counts" / name
+    return port, {"MASTERIA_METRICS_LISTEN": listen, COUNTS_VARIABLE: str(folder)}
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -154,11 +154,13 @@ def supervisor_conf(home: Path, programs: Sequence[Program]) -> str:
 
 def _program_section(logs: Path, program: Program) -> str:
     as_user = f"user = {program.user}" if program.user else ""
+    told = ",".join(f'{name}="{_plain(value)}"' for name, value in program.environment.items())
     return f"""
         [program:{program.name}]
         command = {_plain(shlex.join(program.command))}
         directory = {_plain(program.directory or Path.cwd())}
         {as_user}
+        {f"environment = {told}" if told else ""}
         autostart = false
         autorestart = true
         startsecs = {program.steady_seconds}

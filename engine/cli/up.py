@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,14 @@ import typer
 from engine.cli.database import migrate
 from engine.cli.programs import Group, Program, doors, of_server, work
 from engine.cli.supervisor import ProcessState, Supervisor, start_supervisor, sweep
-from engine.core.settings import DATABASE_VARIABLES, REDIS_VARIABLE, Environment, Settings, settings
+from engine.core.settings import (
+    COUNTS_VARIABLE,
+    DATABASE_VARIABLES,
+    REDIS_VARIABLE,
+    Environment,
+    Settings,
+    settings,
+)
 from engine.embedded import (
     Server,
     bootstrap_embedded,
@@ -62,10 +70,11 @@ def run_up() -> None:
         if swept:
             typer.echo(f"An earlier run was killed; what it had left was ended ({len(swept)}).")
         _refuse_half_restored(given)
-        listening = doors(given)
-        _refuse_taken_ports(listening)
+        ours = [*doors(given), *work(given)]
+        _refuse_taken_ports(ours)
+        _empty_counts(ours)
         embedded = _prepare_servers(given)
-        programs = [*map(of_server, embedded.values()), *listening, *work(given)]
+        programs = [*map(of_server, embedded.values()), *ours]
         supervisor = start_supervisor(given.home, programs, _environment(given))
         try:
             _start(given, supervisor, embedded, programs)
@@ -145,6 +154,15 @@ def _refuse_taken_ports(listening: Sequence[Program]) -> None:
                 for program in taken
             )
         )
+
+
+def _empty_counts(programs: Sequence[Program]) -> None:
+    """Folders for what processes count, without what those of an earlier run counted."""
+    for program in programs:
+        if COUNTS_VARIABLE in program.environment:
+            folder = Path(program.environment[COUNTS_VARIABLE])
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
 
 
 def shared_ports(listening: Sequence[Program]) -> list[str]:

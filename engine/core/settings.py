@@ -8,6 +8,7 @@ nothing is made or guessed: what is missing or weak stops the start with one sen
 import base64
 import binascii
 import os
+import re
 import secrets
 from enum import StrEnum
 from functools import cache
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KEY_BYTES = 32
@@ -24,6 +25,9 @@ DATABASE_FILE = "database.env"
 REDIS_FILE = "redis.env"
 DATABASE_VARIABLES = ("MASTERIA_DATABASE_URL", "MASTERIA_DATABASE_SYSTEM_URL", "MASTERIA_DATABASE_OWNER_URL")
 REDIS_VARIABLE = "MASTERIA_REDIS_URL"
+# prometheus_client's: the folder in which the processes of one worker put their counts together.
+COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(?P<port>\d{1,5})")
 WEAK_PASSWORDS = frozenset({"admin", "change-me", "changeme", "masteria", "password", "postgres", "secret"})
 # Without the look-alikes l, o, 0 and 1: people type it.
 READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -85,6 +89,16 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1"
     demo_password: str = Field(default="", repr=False)
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    # Where a worker tells Prometheus what it counted, as address:port; nowhere when empty.
+    metrics_listen: str = ""
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _can_be_listened_at(cls, given: str) -> str:
+        found = LISTEN.fullmatch(given)
+        if given and (found is None or not 1 <= int(found["port"]) <= 65535):
+            raise ValueError("it names an address and a port, as in 127.0.0.1:9100")
+        return given
 
     @model_validator(mode="after")
     def _derive(self) -> Self:
@@ -109,6 +123,12 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """True where secrets must be given and the demo company must not exist."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics_listen`, where there is one."""
+        found = LISTEN.fullmatch(self.metrics_listen)
+        return (found["host"].strip("[]"), int(found["port"])) if found else None
 
     @property
     def master_key_bytes(self) -> bytes:

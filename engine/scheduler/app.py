@@ -20,6 +20,7 @@ from engine.core.errors import DatabaseAway
 from engine.core.log import configure_logging, logger
 from engine.core.metrics import JOBS as JOBS_RUN
 from engine.core.settings import settings
+from engine.scheduler.counts import tell_counts
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
@@ -122,7 +123,20 @@ class Sweeping(StartStopStep):  # type: ignore[misc]
         threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()
 
 
+class Telling(StartStopStep):  # type: ignore[misc]
+    """Tells Prometheus what was counted, where the settings name an address; from after the fork, which holds no socket."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, parent: Any) -> None:
+        """Begin to answer."""
+        address = settings().metrics_address
+        if address is not None:
+            tell_counts(address, stopping)
+
+
 app.steps["worker"].add(Sweeping)
+app.steps["worker"].add(Telling)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -23,9 +23,20 @@ KNOWN = {
 type Document = dict[str, Any]
 
 
+class StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is given twice, as Kubernetes does; PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, each key once."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{twice} twice in line {node.start_mark.line + 1}"
+        return super().construct_mapping(node, deep)
+
+
 def rendered(folder: Path, under: list[Document] | None = None) -> list[Document]:
     """The documents of a kustomization, or those `under` a component with what it adds and changes."""
-    given = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    given = yaml.load((folder / "kustomization.yaml").read_text(), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     assert set(given) <= KNOWN, set(given) - KNOWN
     documents = under or []
     for name in given.get("resources", ()):
@@ -44,7 +55,7 @@ def rendered(folder: Path, under: list[Document] | None = None) -> list[Document
 
 def documents_of(path: Path) -> list[Document]:
     """The documents of one file."""
-    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+    return [document for document in yaml.load_all(path.read_text(), Loader=StrictLoader) if document]
 
 
 def pod_of(document: Document) -> Document | None:

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from console.settings import ConsoleSettings
 from engine.cli.app import app
-from engine.core.settings import Settings, production_faults, project_root
+from engine.core.settings import COUNTS_VARIABLE, Settings, production_faults, project_root
 from tests.deploy.cluster import (
     OVERLAYS,
     POOL_SETTING,
@@ -51,7 +51,7 @@ def test_every_document_is_what_kubernetes_takes(version: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("kind", ["ScaledObject", "ServiceMonitor", "PrometheusRule"])
+@pytest.mark.parametrize("kind", ["ScaledObject", "ServiceMonitor", "PodMonitor", "PrometheusRule"])
 def test_every_document_of_an_operator_has_only_fields_that_it_knows(kind: str) -> None:
     validator = jsonschema_rs.validator_for(json.loads((SCHEMAS / f"{kind.lower()}.json").read_text()))
     documents = [document for document in all_documents() if document["kind"] == kind]
@@ -146,7 +146,7 @@ def test_every_setting_is_one_that_a_process_reads() -> None:
 
     names = {name for container in our_containers() for name in environment_of(container)}
 
-    assert names - known - {"POD_NAME", "LEDGERS"} == set()
+    assert names - known - {"POD_NAME", "LEDGERS", COUNTS_VARIABLE} == set()
 
 
 SECRET_VALUES = {

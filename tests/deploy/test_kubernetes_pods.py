@@ -10,7 +10,7 @@ import pytest
 
 from console.routes import probes
 from engine.api.routes import health
-from engine.core.settings import Settings
+from engine.core.settings import COUNTS_VARIABLE, Settings
 from tests.deploy.cluster import (
     PROCESSES,
     WORKLOADS,
@@ -212,7 +212,25 @@ def test_each_worker_has_a_folder_of_the_ledger_for_itself() -> None:
 
     assert environment["MASTERIA_LEDGER_DIR"]["value"] == "/data/ledger/$(POD_NAME)"
     assert environment["POD_NAME"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    assert [given["name"] for given in container["env"]] == ["POD_NAME", "MASTERIA_LEDGER_DIR"]
+    assert [given["name"] for given in container["env"]][:2] == ["POD_NAME", "MASTERIA_LEDGER_DIR"]
+
+
+@pytest.mark.parametrize("name", [process for process in PROCESSES if process.startswith("worker-")])
+def test_prometheus_finds_what_a_worker_counts(name: str) -> None:
+    pod, container = pod_in(workload(name)), containers_of(workload(name))[-1]
+    environment = {given["name"]: given.get("value") for given in container["env"]}
+    [monitor] = of_kind("PodMonitor")
+    doors = [d["spec"] for d in of_kind("NetworkPolicy") if pod in pods_of(d["spec"]["podSelector"])]
+
+    [port] = container["ports"]
+
+    assert pod in pods_of(monitor["spec"]["selector"])
+    assert [end["port"] for end in monitor["spec"]["podMetricsEndpoints"]] == [port["name"]]
+    assert environment["MASTERIA_METRICS_LISTEN"] == f"0.0.0.0:{port['containerPort']}"
+    assert port["containerPort"] in {
+        opened["port"] for spec in doors for way in spec.get("ingress", ()) for opened in way["ports"]
+    }
+    assert environment[COUNTS_VARIABLE] in {mount["mountPath"] for mount in container["volumeMounts"]}
 
 
 @pytest.mark.parametrize("name", sorted(set(PROCESSES) - {"beat"}))

@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.walks.stack import Stack, running
+from tests.walks.stack import Stack, free_ports_in_a_row, running
+
+WORKERS = 4  # each tells its counts at a port of its own
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,8 @@ def stack() -> Iterator[Stack]:
     """An empty product (no demo company)."""
     home = Path(tempfile.mkdtemp(prefix="masteria-walk-"))
     home.chmod(0o711)
-    with running(Stack(home)) as product:
+    first = free_ports_in_a_row(WORKERS)
+    with running(Stack(home, settings={"MASTERIA_METRICS_LISTEN": f"127.0.0.1:{first}"})) as product:
         yield product
     shutil.rmtree(home, ignore_errors=True)
 

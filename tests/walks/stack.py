@@ -17,7 +17,7 @@ import httpx
 import psutil
 import redis
 
-from engine.embedded.server import free_port, kept_passwords
+from engine.embedded.server import free_port, kept_passwords, port_is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0
@@ -32,6 +32,14 @@ def eventually[T](look: Callable[[], T], *, seconds: float = PATIENCE, why: str 
         assert time.monotonic() < until, why
         time.sleep(0.1)
     return found
+
+
+def free_ports_in_a_row(amount: int) -> int:
+    """The first of so many ports that follow each other and are free."""
+    while True:
+        first = free_port()
+        if all(port_is_free(port) for port in range(first, first + amount)):
+            return first
 
 
 class SignedIn(httpx.Auth):

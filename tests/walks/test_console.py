@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.walks.browser import launch, sign_in
 from tests.walks.stack import EMAIL, Stack, eventually, sandbox_channel
@@ -181,6 +182,25 @@ def test_resumed_in_one_tab_it_completes_in_both_and_people_read_and_reply(desk:
         expect(figure(page, "delivered")).to_have_text(str(PEOPLE))
     assert desk.page.evaluate("window.never_reloaded")
     second.close()
+
+
+def test_each_worker_tells_prometheus_what_its_processes_counted_together(desk: Desk, stack: Stack) -> None:
+    host, _, first = stack.settings["MASTERIA_METRICS_LISTEN"].partition(":")
+    told = {
+        worker: {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(
+                httpx.get(f"http://{host}:{int(first) + place}/metrics").text
+            )
+            for sample in family.samples
+        }
+        for place, worker in enumerate(("send", "events", "audiences", "jobs"))
+    }
+
+    accepted = stack.simulator("GET", "/_admin/accepts/summary")["accepted"]
+    assert told["send"]["masteria_sends_total", "whatsapp_cloud", "accepted"] == accepted >= PEOPLE
+    for worker, job in (("events", "intake"), ("audiences", "freeze"), ("jobs", "import")):
+        assert told[worker]["masteria_jobs_total", job, "done"] > 0
 
 
 def test_nothing_was_asked_of_elsewhere_and_no_error_was_said(desk: Desk) -> None:
