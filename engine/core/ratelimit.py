@@ -105,9 +105,13 @@ class Lease:
 
 @dataclass(slots=True)
 class LocalBucket:
-    """A token bucket of this process alone, for when Redis is away: half the rate, so that two processes keep it."""
+    """A token bucket of this process alone, for when Redis is away: its part of the rate, by how many use it now.
+
+    Two, until it is told how many there are.
+    """
 
     rate: float
+    processes: int = 2
     tokens: float = 0.0
     at: float = field(default_factory=time.monotonic)
     share: float = 1.0
@@ -129,7 +133,7 @@ class LocalBucket:
     def lease(self, wanted: int) -> Lease:
         """Up to `wanted` tokens now."""
         now = time.monotonic()
-        allowance = self.rate / 2 * self._share_at(now)
+        allowance = self.rate / self.processes * self._share_at(now)
         self.tokens = min(self.tokens + (now - self.at) * allowance, max(allowance, 1.0))
         self.at = now
         granted = min(wanted, int(self.tokens))

@@ -256,6 +256,7 @@ class Dispatcher:
                 steps = Steps()
                 settle(session, ended, steps)
                 for held, _ in parts:
+                    held.line.share(session)
                     if any(verdict.state is MessageState.ACCEPTED for verdict in held.verdicts):
                         held.line.note_sent(session)
                 asking = [held.lease for held, rows in going if rows or held.marked]

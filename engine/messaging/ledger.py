@@ -298,6 +298,17 @@ def hold(session: Session, leases: Sequence[Lease]) -> set[UUID]:
     return {row.id for row in rows}
 
 
+def holders_of(session: Session, channel_id: UUID) -> int:
+    """How many processes hold ranges of a channel now."""
+    [row] = run(
+        session,
+        """select count(distinct holder) as n from due_sends
+           where channel_id = %(channel)s and holder is not null and lease_until > now()""",
+        channel=channel_id,
+    )
+    return int(row.n)
+
+
 type Asked = tuple[str, int, str]
 
 

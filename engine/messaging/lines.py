@@ -30,7 +30,7 @@ from engine.messaging.channels.base import (
 from engine.messaging.channels.registry import adapter_for, checker_for
 from engine.messaging.connections import credentials_of
 from engine.messaging.daily_limit import limit_of
-from engine.messaging.ledger import Due
+from engine.messaging.ledger import Due, holders_of
 from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
 from engine.messaging.stops import FAILING, note_well
@@ -38,6 +38,7 @@ from engine.messaging.stops import FAILING, note_well
 KEPT_SECONDS = 15.0
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
+COUNTED_EVERY = 1.0  # seconds between two looks at who else sends, while Redis is away
 TOKEN_SLICE = 0.2  # seconds between two leases of tokens at the channel's rate: a group is a commit
 SILENT_AFTER = 1.0  # seconds that a call waits for its answer
 # What is marked must be called within seconds. So no more is marked ahead than was called lately in as long as this.
@@ -84,6 +85,8 @@ class Line:
         self._read_at = self._noted_at = float("-inf")
         self._tokens = 0
         self._ask_again_at = 0.0
+        self._is_alone = False  # without Redis, as far as it knows
+        self._counted_at = float("-inf")
         self._renderers: dict[str, Renderer] = {}
         self._written: set[str] = set()  # whom this process wrote to lately, and just before that
         self._written_before: set[str] = set()
@@ -212,11 +215,20 @@ class Line:
     def _lease(self, wanted: int, now: float) -> None:
         try:
             lease = ratelimit.lease(self._key, rate=self.rate, wanted=wanted)
+            self._is_alone = False
         except redis.RedisError:
             lease = self._bucket.lease(wanted)
+            self._is_alone = True
         self._tokens += lease.granted
         if lease.granted < wanted:
             self._ask_again_at = now + max(lease.wait, TOKEN_SLICE)
+
+    def share(self, session: Session) -> None:
+        """While Redis is away, part the rate among those who hold ranges of the channel, which the database knows."""
+        now = time.monotonic()
+        if self._is_alone and now - self._counted_at > COUNTED_EVERY:
+            self._counted_at = now
+            self._bucket.processes = max(holders_of(session, self.id), 1)
 
     def too_soon(self, rows: Sequence[Due]) -> dict[str, float]:
         """Messages whose person was written to a moment ago, with the seconds to wait: the provider's pair limit.

@@ -91,11 +91,14 @@ def test_a_redis_that_is_away_is_said_to_be_away(
 
 @given(
     rate=st.floats(0.5, 1000),
+    processes=st.integers(1, 20),
     asks=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 300)), min_size=1, max_size=30),
 )
-def test_a_process_without_redis_keeps_half_the_rate(rate: float, asks: list[tuple[float, int]]) -> None:
+def test_a_process_without_redis_keeps_to_its_part_of_the_rate(
+    rate: float, processes: int, asks: list[tuple[float, int]]
+) -> None:
     now = 1000.0
-    bucket = LocalBucket(rate, at=now)
+    bucket = LocalBucket(rate, processes, at=now)
     granted = 0
     with pytest.MonkeyPatch.context() as moved:
         for wait, wanted in asks:
@@ -103,7 +106,7 @@ def test_a_process_without_redis_keeps_half_the_rate(rate: float, asks: list[tup
             moved.setattr(time, "monotonic", lambda at=now: at)
             granted += bucket.lease(wanted).granted
 
-    assert granted <= (now - 1000.0) * rate / 2 + 1e-6
+    assert granted <= (now - 1000.0) * rate / processes + 1e-6
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, 80.0])

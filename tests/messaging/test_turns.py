@@ -4,11 +4,14 @@ from collections import Counter
 from uuid import UUID
 
 import pytest
+import redis
 
+from engine.core import ratelimit
 from engine.core.ids import uuid7
 from engine.core.system import system_session
 from engine.messaging import dispatch, ledger
 from engine.messaging.ledger import Lease
+from engine.messaging.lines import Line
 from engine.messaging.models import Lane
 from tests.messaging.sending import provider, queue_blast, send, shop, states
 from tests.provider import Provider
@@ -29,9 +32,9 @@ def channels_of(shop: Shop, amount: int) -> list[UUID]:
         return [shop.channel_id, *(add_channel(session, 1000) for _ in range(amount - 1))]
 
 
-def claim(wanted: int, *, replies: int = 0) -> list[Lease]:
+def claim(wanted: int, *, replies: int = 0, holder: str = "book") -> list[Lease]:
     with system_session() as session:
-        return ledger.claim(session, holder="book", wanted=wanted, replies=replies)
+        return ledger.claim(session, holder=holder, wanted=wanted, replies=replies)
 
 
 def test_a_company_with_one_channel_waits_for_none_with_many(provider: Provider, shop: Shop) -> None:
@@ -105,3 +108,32 @@ def test_many_slow_channels_make_room_for_another(
 
     assert states(shop) == {"accepted": 20}
     assert all(0 < states(one)["accepted"] < 40 for one in slow)
+
+
+def test_without_redis_those_who_hold_ranges_of_a_channel_part_its_rate(
+    provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def redis_is_away(*_: object, **__: object) -> ratelimit.Lease:
+        raise redis.ConnectionError
+
+    other = channels_of(shop, 2)[1]
+    for channel_id, holder in [
+        (shop.channel_id, "a"),
+        (shop.channel_id, "b"),
+        (other, "c"),
+        (shop.channel_id, "d"),
+    ]:
+        add_work(shop, channel_id, 1)
+        claim(1, holder=holder)
+    monkeypatch.setattr(ratelimit, "lease", redis_is_away)
+    line = Line(shop.channel_id)
+
+    with shop.work.session() as session:
+        line.read(session)
+        before = line._bucket.processes
+        line.share(session)
+        knowing_no_better = line._bucket.processes
+        line.tokens(10)
+        line.share(session)
+
+    assert (before, knowing_no_better, line._bucket.processes) == (2, 2, 3)
