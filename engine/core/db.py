@@ -214,10 +214,7 @@ def _opened(engine: Engine, tenant_id: UUID | None, limits: Limits) -> Session:
 
 def _is_connection_loss(error: OperationalError | InterfaceError | InternalError) -> bool:
     """True when the server could not be reached or went away, rather than refused the statement."""
-    return _was_lost(getattr(error.orig, "sqlstate", None))
-
-
-def _was_lost(sqlstate: str | None) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None)
     # 25P03: this process stood still in the middle of its transaction, and the server ended it.
     return sqlstate is None or sqlstate == "25P03" or sqlstate.startswith(("08", "57P"))
 
@@ -263,10 +260,19 @@ def run(session: Session, statement: str, **values: Any) -> Sequence[Any]:
 
     It goes to the driver itself: SQLAlchemy takes a third as long again. Errors are SQLAlchemy's all the same.
     """
+    return _fetched(session, statement, values, row_factory=_named_rows)
+
+
+def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tuple[Any, ...]]:
+    """Plain rows of a question, in PostgreSQL's binary form: bytes come as they are, and not as text twice as long."""
+    return _fetched(session, statement, values, binary=True)
+
+
+def _fetched(session: Session, statement: str, values: Mapping[str, Any], **rows: Any) -> Sequence[Any]:
     connection = session.connection()
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     try:
-        with driver.cursor(row_factory=_named_rows) as cursor:
+        with driver.cursor(**rows) as cursor:
             cursor.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description is not None else []
     except psycopg.Error as error:
@@ -282,22 +288,6 @@ def _in_words_of_sqlalchemy(connection: Connection, statement: str, error: psyco
         statement, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost,
         dialect=connection.dialect,
     )  # fmt: skip
-
-
-def run_binary(session: Session, statement: str, **values: Any) -> Sequence[tuple[Any, ...]]:
-    """Plain rows of a question, in PostgreSQL's binary form: bytes come as they are, and not as text twice as long."""
-    pooled = session.connection().connection
-    driver = cast("psycopg.Connection[Any]", pooled.driver_connection)  # a session that is open has one
-    try:
-        with driver.cursor(binary=True) as cursor:
-            rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
-    except (psycopg.OperationalError, psycopg.InternalError) as error:
-        # SQLAlchemy does not hear of it: the pool is told, and the same is said as of any other statement.
-        if not _was_lost(error.sqlstate):
-            raise
-        pooled.invalidate(error)
-        raise DatabaseAway() from error
-    return rows
 
 
 @contextmanager
