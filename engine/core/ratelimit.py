@@ -28,6 +28,7 @@ local want = tonumber(ARGV[3])
 local pace = redis.call('HMGET', KEYS[2], 'share', 'at', 'rest')
 if pace[3] and tonumber(pace[3]) > now then return {0, math.ceil((pace[3] - now) / 1000)} end
 if pace[1] then step = step / math.min(1, pace[1] + (now - pace[2]) / ARGV[4]) end
+if burst < step then burst = step + 1 end
 local arrival = tonumber(redis.call('GET', KEYS[1]) or now)
 if arrival < now then arrival = now end
 local room = math.floor((now + burst - arrival) / step)

@@ -13,8 +13,11 @@ from engine.core.errors import Ambiguous, NotTaken, ProviderError, Throttled
 
 RECENT = 20  # outcomes looked at
 TOO_MANY = 15  # of which so many were failures: it opens
-FIRST_REST = 2.0  # seconds; each failure after it doubles the rest
+FIRST_REST = 2.0  # seconds; each trial that fails doubles the rest, for it costs messages
 LONGEST_REST = 60.0
+# A question costs none. It is asked again after this part of the time that the provider has been away: soon at first,
+# and the longer it lasts the less it is disturbed.
+ASKED_AGAIN_AFTER = 1 / 40
 ON_TRIAL = 4  # messages that go before all the others
 
 
@@ -34,6 +37,7 @@ class Breaker:
         self.phase = Phase.CLOSED
         self.until = 0.0  # on the monotonic clock
         self._recent: deque[bool] = deque(maxlen=RECENT)
+        self._away_since = 0.0
         self._rest = FIRST_REST
         self._tried = self._taken = 0
 
@@ -77,7 +81,8 @@ class Breaker:
             if well:
                 self.phase, self._tried, self._taken = Phase.TRYING, 0, 0
             else:
-                self._open()
+                away = time.monotonic() - self._away_since
+                self._open(min(max(away * ASKED_AGAIN_AFTER, FIRST_REST), LONGEST_REST))
 
     def goes_well(self) -> bool:
         """Count a call that was taken while all goes, as nearly all are; False when it needs a closer look."""
@@ -92,12 +97,14 @@ class Breaker:
         if self.phase is Phase.CLOSED:
             self._recent.append(failed)
             if failed and sum(self._recent) >= TOO_MANY:
-                self._rest = FIRST_REST
-                self._open()
+                self._away_since = time.monotonic()
+                self._open(FIRST_REST)
+                self._rest = FIRST_REST * 2
                 return True
         elif self.phase is Phase.TRYING:
             if failed:
-                self._open()
+                self._open(self._rest)
+                self._rest = min(self._rest * 2, LONGEST_REST)
                 return True
             self._taken += 1
             if self._taken >= ON_TRIAL:
@@ -105,10 +112,9 @@ class Breaker:
                 self._recent.clear()
         return False
 
-    def _open(self) -> None:
+    def _open(self, rest: float) -> None:
         self.phase = Phase.OPEN
-        self.until = time.monotonic() + self._rest
-        self._rest = min(self._rest * 2, LONGEST_REST)
+        self.until = time.monotonic() + rest
 
 
 def is_failure(error: ProviderError | None) -> bool:

@@ -163,6 +163,14 @@ def test_a_key_that_rests_grants_nothing_until_it_is_woken(database: DatabaseUrl
     assert 1 <= awake.granted <= 6, "and it begins with a quarter"
 
 
+def test_a_key_that_begins_with_less_than_its_burst_grants_one_at_once(database: DatabaseUrls) -> None:
+    rest("begins slowly", 0.0, then=1 / 20)
+    first, second = [lease("begins slowly", rate=20.0, wanted=5) for _ in range(2)]
+
+    assert (first.granted, second.granted) == (1, 0)
+    assert second.wait == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_pair_that_is_held_passes_nobody_until_then(database: DatabaseUrls) -> None:
     hold("pair of two", 2.0, interval=6.0, burst=44)
     [held] = pass_each(["pair of two"], interval=6.0, burst=44)

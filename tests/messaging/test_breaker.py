@@ -94,17 +94,32 @@ def test_a_trial_that_was_not_begun_is_given_back() -> None:
     assert subject.allows(100) == ON_TRIAL
 
 
-def test_each_rest_is_twice_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_rest_after_a_trial_that_failed_is_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(breaker.time, "monotonic", lambda: now)
     subject = open_breaker()
     rests = [subject.until - now]
     for _ in range(7):
         subject.ask()
-        subject.answered(well=False)
+        subject.answered(well=True)
+        subject.note(Ambiguous())
         rests.append(subject.until - now)
 
     assert rests == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_the_longer_a_provider_is_away_the_less_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(breaker.time, "monotonic", lambda: now)
+    subject = open_breaker()
+    rests = []
+    for away in (10, 60, 120, 400, 3600):
+        now = 1000.0 + away
+        subject.ask()
+        subject.answered(well=False)
+        rests.append(subject.until - now)
+
+    assert rests == [2, 2, 3, 10, 60]
 
 
 def test_a_provider_that_has_fallen_over_costs_few_messages_and_then_gets_the_rest_once(
