@@ -16,6 +16,8 @@ from typing import ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from engine.core.log import logger
+
 HEAD_SECONDS = 20.0  # from the connection, or from the end of an answer, beyond the time it is kept alive
 HEAD_BYTES = 64 * 1024  # of a head, and of whatever else is neither a head that is complete nor a body
 # A body that does not follow its head at once, or is larger, is read by those who see to its pace and its size.
@@ -23,6 +25,8 @@ BODY_SOON = 0.05
 SMALL_BODY = 64 * 1024
 
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+log = logger(__name__)
 
 type Headers = Sequence[tuple[bytes, bytes]]
 type Answer = Callable[[int, Headers, bytes], None]
@@ -111,12 +115,20 @@ class PatientProtocol(HttpToolsProtocol):
             self._body_late = None
         body = b"".join(self._whole)
         self._taken = True  # first: the answer may come at once
-        if self.quick is not None and self.quick.take(self.url, self.headers, body, self._answer):
+        if self._is_taken(body):
             self._whole = None
             return
         self._taken = False
         self._go_the_usual_way()
         super().on_message_complete()
+
+    def _is_taken(self, body: bytes) -> bool:
+        try:
+            return self.quick is not None and self.quick.take(self.url, self.headers, body, self._answer)
+        except Exception:
+            # The parser would call it a bad request. The usual way says what it is: a fault of ours.
+            log.exception("quick.failed")
+            return False
 
     def _may_be_taken(self) -> bool:
         quick = self.quick

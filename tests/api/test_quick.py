@@ -172,6 +172,24 @@ def test_what_the_door_does_not_take_goes_the_usual_way_and_the_next_is_offered_
     assert answers == [b"quick", b"usual 4", b"quick", b"usual 4"]
 
 
+def test_a_fault_of_the_door_is_told_and_the_request_goes_the_usual_way(
+    door: Door, line: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise RuntimeError("a fault of ours")
+
+    told: list[str] = []
+    monkeypatch.setattr(wire.log, "exception", told.append)
+    monkeypatch.setattr(door, "take", fail)
+    line.sendall(POST % (4, b"body"))
+    first = answer_of(line)
+    monkeypatch.delattr(door, "take")
+    line.sendall(POST % (4, b"body"))
+
+    assert (first, answer_of(line)) == (b"usual 4", b"quick")
+    assert told == ["quick.failed"]
+
+
 def test_a_request_that_does_not_wait_for_the_answer_ahead_of_it_is_not_half_taken(
     server: uvicorn.Server, door: Door, line: socket.socket
 ) -> None:
