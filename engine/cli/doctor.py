@@ -14,7 +14,7 @@ import redis
 from packaging.markers import Marker
 
 from engine.cli.database import revisions
-from engine.cli.programs import doors
+from engine.cli.programs import doors, work
 from engine.cli.up import is_running, ports_in_use, shared_ports
 from engine.core.bootstrap import APP_ROLE, EXTENSIONS, SYSTEM_ROLE
 from engine.core.settings import DATABASE_VARIABLES, Settings, SettingsError, project_root, settings
@@ -92,14 +92,15 @@ def _existing(folder: Path) -> Path:
 def _ports(given: Settings) -> Iterator[Finding]:
     running = is_running(given.home)
     used = ports_in_use(given.home)
-    for sentence in shared_ports(doors(given)):
+    ours = [*doors(given), *work(given)]
+    for sentence in shared_ports(ours):
         yield Finding("ports", False, sentence)
-    for program in doors(given):
+    for program in ours:
         if program.port is None:
             continue
         if running:
             yield Finding(f"port {used.get(program.name, program.port)}", True, f"{program.name}, running")
-        elif port_is_free(program.port):
+        elif port_is_free(program.port, program.host):
             yield Finding(f"port {program.port}", True, f"free for the {program.name}")
         else:
             yield Finding(f"port {program.port}", False, f"taken: name a free one with {program.setting}")

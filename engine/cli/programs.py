@@ -39,6 +39,7 @@ class Program:
     directory: Path | None = None
     setting: str | None = None  # the setting that moves its port
     port: int | None = None
+    host: str = LOOPBACK
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -97,7 +98,7 @@ def work(given: Settings) -> tuple[Program, ...]:
 
     def worker(queue: str, processes: int, pool: str = "prefork", *, place: int) -> Program:
         name = f"worker-{queue}"
-        port, counts = _counts_of(given, name, place)
+        host, port, counts = _counts_of(given, name, place)
         return Program(
             name=name,
             group=Group.WORK,
@@ -111,6 +112,7 @@ def work(given: Settings) -> tuple[Program, ...]:
             children=processes if pool == "prefork" else 0,
             setting="MASTERIA_METRICS_LISTEN",
             port=port,
+            host=host,
             environment=counts,
         )
 
@@ -135,14 +137,15 @@ def work(given: Settings) -> tuple[Program, ...]:
     )
 
 
-def _counts_of(given: Settings, name: str, place: int) -> tuple[int | None, dict[str, str]]:
+def _counts_of(given: Settings, name: str, place: int) -> tuple[str, int | None, dict[str, str]]:
     """Where a worker tells its counts and how it is told so: the first at the port of the settings, the others after it."""
     if given.metrics_address is None:
-        return None, {}
-    port = given.metrics_address[1] + place
+        return LOOPBACK, None, {}
+    host, first = given.metrics_address
+    port = first + place
     listen = f"{given.metrics_listen.rpartition(':')[0]}:{port}"
     folder = given.home / "run" / "counts" / name
-    return port, {"MASTERIA_METRICS_LISTEN": listen, COUNTS_VARIABLE: str(folder)}
+    return host, port, {"MASTERIA_METRICS_LISTEN": listen, COUNTS_VARIABLE: str(folder)}
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -145,12 +144,14 @@ def _refuse_taken_ports(listening: Sequence[Program]) -> None:
     shared = shared_ports(listening)
     if shared:
         raise UpError("\n".join(shared))
-    taken = [program for program in listening if program.port and not port_is_free(program.port)]
+    taken = [
+        program for program in listening if program.port and not port_is_free(program.port, program.host)
+    ]
     if taken:
         raise UpError(
             "\n".join(
-                f"Port {program.port} is taken by another program, and the {program.name} needs it: "
-                f"name a free one with {program.setting}."
+                f"Port {program.port} is taken by another program, or is not this machine's to give, and the "
+                f"{program.name} needs it: name a free one with {program.setting}."
                 for program in taken
             )
         )
@@ -161,8 +162,12 @@ def _empty_counts(programs: Sequence[Program]) -> None:
     for program in programs:
         if COUNTS_VARIABLE in program.environment:
             folder = Path(program.environment[COUNTS_VARIABLE])
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                for old in folder.iterdir():
+                    old.unlink()
+            except OSError as error:
+                raise UpError(f"{folder} can't be emptied: {error.strerror}. Remove it.") from error
 
 
 def shared_ports(listening: Sequence[Program]) -> list[str]:
@@ -293,7 +298,7 @@ def only_one(given: Settings) -> Iterator[None]:
         except BlockingIOError:
             raise UpError(_already_running(path)) from None
         lock.truncate(0)
-        ports = {program.name: program.port for program in doors(given)}
+        ports = {program.name: program.port for program in (*doors(given), *work(given)) if program.port}
         console = f"http://127.0.0.1:{given.console_port}"
         lock.write(json.dumps({"pid": os.getpid(), "console": console, "ports": ports}))
         lock.flush()

@@ -26,6 +26,7 @@ LOOKUPS = 4  # names that are looked up at once
 MOST_HEAD = 16 * 1024  # bytes of a proxy's answer
 
 type Address = tuple[socket.AddressFamily, Any]
+type Known = tuple[float, list[Address] | str]  # until when; of a name that was not found, why
 
 
 class Watch(Protocol):
@@ -128,8 +129,8 @@ class Dialer:
         self._by_fd: dict[int, _Dial] = {}
         self._done: list[tuple[Any, Socket | str]] = []
         self._threads: ThreadPoolExecutor | None = None
-        self._lookups: dict[tuple[str, int], Future[list[Address]]] = {}
-        self._names: dict[tuple[str, int], tuple[float, list[Address] | str]] = {}  # or why it was not found
+        self._lookups: dict[tuple[str, int], Future[Known]] = {}
+        self._names: dict[tuple[str, int], Known] = {}
         self._worked: dict[Place, Address] = {}
 
     def dial(self, place: Place, who: object) -> None:
@@ -190,22 +191,22 @@ class Dialer:
             self._found(dial, kept[1])
             return
         lookup = self._lookups.get(where)
+        if lookup is not None and lookup.done() and lookup.result()[0] < time.monotonic():
+            lookup = None  # it came when nobody waited any more
         if lookup is None:
             try:
                 found = _addresses(*where, flags=socket.AI_NUMERICHOST)
             except (OSError, UnicodeError):  # a name, not a number; one that can't be looked up says so there
                 self._threads = self._threads or ThreadPoolExecutor(LOOKUPS, thread_name_prefix="name")
-                lookup = self._lookups[where] = self._threads.submit(_addresses, *where)
+                lookup = self._lookups[where] = self._threads.submit(_ask_for, *where)
             else:
                 self._found(dial, found)
                 return
         if not lookup.done():
             return
         del self._lookups[where]
-        error = lookup.exception()
-        outcome, kept_for = (_words(error), UNKNOWN_KEPT) if error else (lookup.result(), NAMES_KEPT)
-        self._names[where] = time.monotonic() + kept_for, outcome
-        self._found(dial, outcome)
+        self._names[where] = known = lookup.result()
+        self._found(dial, known[1])
 
     def _found(self, dial: _Dial, outcome: list[Address] | str) -> None:
         if isinstance(outcome, str):
@@ -313,6 +314,15 @@ class Dialer:
 def _addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, where) for family, _, _, _, where in found]
+
+
+def _ask_for(host: str, port: int) -> Known:
+    """The addresses of a name, or why there are none, and until when that holds."""
+    try:
+        found = _addresses(host, port)
+    except (OSError, ValueError) as error:
+        return time.monotonic() + UNKNOWN_KEPT, _words(error)
+    return time.monotonic() + NAMES_KEPT, found
 
 
 def _connecting(family: socket.AddressFamily, where: Any) -> socket.socket:

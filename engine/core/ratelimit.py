@@ -1,7 +1,7 @@
 """GCRA rate limits as atomic Lua scripts: tokens of one key leased in batches, or one token of each of many keys.
 
 All on the clock of Redis. A key holds the theoretical arrival time in microseconds. A lost key (FLUSHALL) means one burst, never a wrong send.
-When Redis is away the caller falls back to `LocalBucket`, which is stricter, not absent.
+When Redis is away the caller falls back to `LocalBucket`: each process has a part of the rate.
 """
 
 import time
@@ -16,6 +16,7 @@ from engine.core.redis import client
 RECOVERY_SECONDS = 30.0  # from nothing to the whole rate
 LEAST_SHARE = 1 / 32
 BETWEEN_CUTS = 1.0
+UNKNOWN_PROCESSES = 2  # how many part a rate, as long as nobody has counted them
 
 # KEYS: arrival time, pace; ARGV: microseconds per token, burst in microseconds, tokens wanted, microseconds in which a
 # pace recovers from nothing to the whole rate. Answers {granted, wait_ms}.
@@ -106,17 +107,18 @@ class Lease:
 
 @dataclass(slots=True)
 class LocalBucket:
-    """A token bucket of this process alone, for when Redis is away: its part of the rate, by how many use it now.
-
-    Two, until it is told how many there are.
-    """
+    """A token bucket of this process alone, for when Redis is away: its part of the rate, by how many use it now."""
 
     rate: float
-    processes: int = 2
+    processes: int = UNKNOWN_PROCESSES
     tokens: float = 0.0
     at: float = field(default_factory=time.monotonic)
     share: float = 1.0
     cut_at: float = float("-inf")
+
+    def begin(self) -> None:
+        """Redis has just gone: nothing is saved up from when it was there, and who else sends is not known yet."""
+        self.tokens, self.at, self.processes = 0.0, time.monotonic(), UNKNOWN_PROCESSES
 
     def slow(self) -> None:
         """Halve the rate; it comes back by itself."""

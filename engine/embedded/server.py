@@ -157,12 +157,12 @@ def remembered_port(home: Path, name: str) -> int:
 
 
 def port_is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on this port now."""
-    with socket.socket() as probe:
+    """Whether a server could listen on this port of a host's address now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no obstacle
         try:
             probe.bind((host, port))
-        except OSError:
+        except (OSError, OverflowError):  # OverflowError: there is no such port
             return False
     return True
 

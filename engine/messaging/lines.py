@@ -217,8 +217,10 @@ class Line:
             lease = ratelimit.lease(self._key, rate=self.rate, wanted=wanted)
             self._is_alone = False
         except redis.RedisError:
+            if not self._is_alone:
+                self._is_alone, self._counted_at = True, float("-inf")
+                self._bucket.begin()
             lease = self._bucket.lease(wanted)
-            self._is_alone = True
         self._tokens += lease.granted
         if lease.granted < wanted:
             self._ask_again_at = now + max(lease.wait, TOKEN_SLICE)

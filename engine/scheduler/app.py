@@ -18,9 +18,9 @@ from engine.core import db, http, ratelimit, system
 from engine.core import redis as core_redis
 from engine.core.errors import DatabaseAway
 from engine.core.log import configure_logging, logger
-from engine.core.metrics import JOBS as JOBS_RUN
 from engine.core.settings import settings
-from engine.scheduler.counts import tell_counts
+from engine.scheduler.counts import forget_door, tell_counts
+from engine.scheduler.job import counted
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
@@ -69,18 +69,14 @@ def job(name: str) -> None:
     forget_bell(name)
     until = time.monotonic() + work.seconds_at_most
     try:
-        while work.work() and time.monotonic() < until and not stopping.is_set():
+        while counted(work) and time.monotonic() < until and not stopping.is_set():
             continue
     except DatabaseAway:
         # Nobody's fault here: it is due again as soon as there is somebody to ask.
-        JOBS_RUN.labels(job=name, result="failed").inc()
         log.warning("job.database_away", job=name)
-        return
     except Exception:
-        JOBS_RUN.labels(job=name, result="failed").inc()
         log.exception("job.failed", job=name)
         raise
-    JOBS_RUN.labels(job=name, result="done").inc()
 
 
 def send_bell(name: str) -> None:
@@ -109,6 +105,7 @@ def _own_connections(**_: Any) -> None:
     core_redis.client.cache_clear()
     ratelimit.forget_connections()
     http.forget_connections()
+    forget_door()
 
 
 class Sweeping(StartStopStep):  # type: ignore[misc]
@@ -124,7 +121,7 @@ class Sweeping(StartStopStep):  # type: ignore[misc]
 
 
 class Telling(StartStopStep):  # type: ignore[misc]
-    """Tells Prometheus what was counted, where the settings name an address; from after the fork, which holds no socket."""
+    """Tells Prometheus what was counted, where the settings name an address."""
 
     requires = ("celery.worker.components:Pool",)
 

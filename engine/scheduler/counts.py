@@ -5,6 +5,7 @@ is asked (its multiprocess mode): in the folder that PROMETHEUS_MULTIPROC_DIR na
 """
 
 import os
+import socket
 import time
 from threading import Thread
 
@@ -16,6 +17,8 @@ from engine.core.settings import COUNTS_VARIABLE, SettingsError
 from engine.scheduler.shutdown import SharedFlag
 
 AGAIN_SECONDS = 5.0
+
+_doors: list[socket.socket] = []
 
 log = logger(__name__)
 
@@ -32,16 +35,23 @@ def tell_counts(address: tuple[str, int], stopping: SharedFlag) -> None:
     Thread(target=_listen, args=(address, registry, stopping), name="metrics", daemon=True).start()
 
 
+def forget_door() -> None:
+    """For a child that was forked from a process that listens: with it the address would stay taken."""
+    while _doors:
+        _doors.pop().close()
+
+
 def _listen(address: tuple[str, int], registry: CollectorRegistry, stopping: SharedFlag) -> None:
     """Take the address, again and again while a worker that is just ending has it: it works without one, too."""
     host, port = address
     while not stopping.is_set():
         try:
-            start_http_server(port, addr=host, registry=registry)
+            server, _ = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             log.warning(
                 "metrics.not_told", address=f"{host}:{port}", error=f"{type(error).__name__}: {error}"
             )
         else:
+            _doors.append(server.socket)
             return
         time.sleep(AGAIN_SECONDS)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from engine.core.errors import DatabaseAway
 from engine.core.log import logger
+from engine.core.metrics import JOBS
 
 log = logger(__name__)
 
@@ -30,6 +31,17 @@ class Job:
     is_of_here: bool = False
 
 
+def counted(job: Job) -> bool:
+    """Do some of a job, whoever does it, and count how that ended; True when more is left."""
+    try:
+        more = job.work()
+    except Exception:
+        JOBS.labels(name=job.name, result="failed").inc()
+        raise
+    JOBS.labels(name=job.name, result="done").inc()
+    return more
+
+
 def each[Due](job: str, due: Iterable[Due], deed: Callable[[Due], object]) -> bool:
     """Do it for each, so that one that breaks keeps no other waiting; True when some deed said that more is left.
 
@@ -42,5 +54,6 @@ def each[Due](job: str, due: Iterable[Due], deed: Callable[[Due], object]) -> bo
         except DatabaseAway:
             raise
         except Exception:
+            JOBS.labels(name=job, result="failed").inc()
             log.exception("job.one_failed", job=job, of=str(one))
     return more

@@ -16,7 +16,7 @@ from engine.core.errors import DatabaseAway
 from engine.core.log import logger
 from engine.core.redis import client, subscriber
 from engine.core.system import system_session
-from engine.scheduler.job import Job
+from engine.scheduler.job import Job, counted
 from engine.scheduler.jobs import JOBS
 
 TICK = 1.0
@@ -153,7 +153,7 @@ class Sweeper:
             with system_session() as session:
                 due = job.is_due(session)
             if due and job.is_of_here:
-                job.work()
+                counted(job)
             elif due:
                 if self._ring(job):
                     self._see_to(job)
@@ -181,7 +181,7 @@ class Sweeper:
         if job.name not in self._unheard:
             log.warning("sweeper.nobody_takes_tasks", job=job.name)
             self._unheard.add(job.name)
-        job.work()
+        counted(job)
 
     def _ring(self, job: Job) -> bool:
         """Put a job's bell down, and say that it was; when that is not possible, do the work."""
@@ -193,6 +193,6 @@ class Sweeper:
         except Exception as error:  # noqa: BLE001 - kombu raises errors of several libraries when the broker is away
             log.debug("sweeper.working_directly", job=job.name, error=type(error).__name__)
             self._alone.add(job.name)
-            job.work()
+            counted(job)
             return False
         return True

@@ -178,6 +178,14 @@ def test_a_pair_that_is_held_passes_nobody_until_then(database: DatabaseUrls) ->
     assert held == pytest.approx(2.0, abs=0.5)
 
 
+def test_nothing_is_saved_up_for_when_redis_goes() -> None:
+    bucket = LocalBucket(80.0, 1, at=time.monotonic() - 60)
+
+    bucket.begin()
+
+    assert (bucket.lease(100).granted, bucket.processes) == (0, ratelimit.UNKNOWN_PROCESSES)
+
+
 def test_without_redis_a_brake_halves_the_local_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = 50.0
     monkeypatch.setattr(ratelimit.time, "monotonic", lambda: moment)

@@ -1,6 +1,7 @@
 """The wire: what an outcome says about whether the provider may have taken the call."""
 
 import socket
+import threading
 import time
 from typing import Any
 
@@ -64,6 +65,40 @@ def test_who_waits_for_one_name_that_nobody_has_is_told_at_once(monkeypatch: pyt
     assert all(isinstance(outcome, Failure) and outcome.never_left for outcome in ended)
     assert all("no such name" in outcome.detail for outcome in ended)
     assert asked == ["nobody.test"]
+    wire.close()
+
+
+def test_a_name_that_was_not_found_while_nobody_waited_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find, came_late = dialing._addresses, threading.Event()
+
+    def not_found(host: str, port: int, flags: int = 0) -> list[Any]:
+        if not flags:
+            time.sleep(0.4)
+            came_late.set()
+        raise socket.gaierror(socket.EAI_AGAIN, "ask again")
+
+    def found(host: str, port: int, flags: int = 0) -> list[Any]:
+        if flags and host == "late.test":
+            raise socket.gaierror(socket.EAI_NONAME, "not a number")
+        return find("127.0.0.1", port, flags)
+
+    monkeypatch.setattr(dialing, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(dialing, "UNKNOWN_KEPT", 0.1)
+    monkeypatch.setattr(dialing, "_addresses", not_found)
+    wire = Wire(4)
+    with running_provider() as provider:
+        url = provider.url.replace("127.0.0.1", "late.test")
+        [given_up] = outcomes(wire, url, 1)
+        came_late.wait(5)
+        time.sleep(0.2)
+        monkeypatch.setattr(dialing, "_addresses", found)
+        monkeypatch.setattr(dialing, "CONNECT_SECONDS", 5.0)
+        [taken] = outcomes(wire, url, 1)
+
+    assert isinstance(given_up, Failure)
+    assert isinstance(taken, HttpResponse), taken
     wire.close()
 
 

@@ -1,5 +1,6 @@
 """A job over many companies: one that breaks keeps no other waiting, and without a database nothing goes on."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -7,13 +8,37 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from engine.core import metrics
 from engine.core.bootstrap import DatabaseUrls
 from engine.core.db import tenant_of
 from engine.core.errors import DatabaseAway
 from engine.messaging import receipts
-from engine.scheduler.job import each
+from engine.scheduler import queues
+from engine.scheduler.job import Job, counted, each
 from engine.scheduler.jobs import JOBS
 from tests.workshop import open_shop
+
+
+def counts_of(name: str) -> dict[str, float]:
+    found = {"done": 0.0, "failed": 0.0}
+    for family in metrics.JOBS.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_total") and sample.labels["name"] == name:
+                found[sample.labels["result"]] = sample.value
+    return found
+
+
+def test_turns_of_a_job_and_what_fails_in_them_are_counted() -> None:
+    def job(work: Callable[[], bool]) -> Job:
+        return Job("counted", queues.EVENTS, lambda _: True, work)
+
+    more = [counted(job(lambda: True)), counted(job(lambda: False))]
+    with pytest.raises(ZeroDivisionError):
+        counted(job(lambda: bool(1 / 0)))
+    each("counted", [1, 2], lambda one: 1 / (one - 1))
+
+    assert more == [True, False]
+    assert counts_of("counted") == {"done": 2, "failed": 2}
 
 
 def test_one_that_breaks_keeps_no_other_waiting() -> None:
