@@ -26,19 +26,22 @@ FOR_ITS_OWN = timedelta(
     minutes=1
 )  # how much longer a range waits for a worker that can read its holder's book
 
-_EXPIRED = """
-select tenant_id, id from due_sends where lease_until < now() order by tenant_id, id limit 200 for update skip locked
-"""
+# A lease is for those who may be alive somewhere. Of who died on this machine nothing more comes: no need to wait.
+_GONE = "(d.lease_until < now() or d.lease_until is not null and d.holder = any(%(died)s))"
 
-_LEFT = "select 1 from due_sends where lease_until < now() and holder = any(%(books)s) limit 1"
+_EXPIRED = f"""
+select tenant_id, id from due_sends d where {_GONE} order by tenant_id, id limit 200 for update skip locked
+"""  # noqa: S608 - our own words
 
-_TAKE = """
+_LEFT = "select 1 from due_sends where lease_until is not null and holder = any(%(books)s) limit 1"
+
+_TAKE = f"""
 select d.tenant_id, d.id, d.channel_id, d.gate_id, c.gate_id as channel_gate_id, c.rate_per_second, d.lane,
        d.first_id, d.last_id, d.epoch, d.holder, d.lease_until < now() - %(patience)s as waited_long
 from due_sends d join channels c on c.id = d.channel_id
-where d.id = any(%(works)s) and d.lease_until < now()
+where d.id = any(%(works)s) and {_GONE}
 order by d.id for update of d skip locked
-"""
+"""  # noqa: S608 - our own words
 
 _MARKED = """
 select id::text from messages
@@ -64,14 +67,14 @@ _FREE = "update due_sends set epoch = epoch + 1 where id = %(id)s"
 def expired(session: Session) -> Mapping[UUID, list[UUID]]:
     """Due work whose holder is gone, by tenant; takes a system session."""
     found: dict[UUID, list[UUID]] = {}
-    for row in run(session, _EXPIRED):
+    for row in run(session, _EXPIRED, died=wirebook.died_here()):
         found.setdefault(row.tenant_id, []).append(row.id)
     return found
 
 
 def is_left_here(session: Session) -> bool:
-    """Whether somebody is gone whose book lies on this machine, where alone it can be read; takes a system session."""
-    books = wirebook.books_of_the_dead()
+    """Whether somebody died on this machine, where alone their book can be read; takes a system session."""
+    books = wirebook.died_here()
     return bool(books) and bool(run(session, _LEFT, books=books))
 
 
@@ -79,7 +82,7 @@ def recover(session: Session, works: Sequence[UUID]) -> int:
     """Take ranges over from holders that are gone; answers how many messages became unknown. They are never resent."""
     books: dict[str, list[Begun] | None] = {}
     steps, unknown = Steps(), 0
-    for row in run(session, _TAKE, works=list(works), patience=FOR_ITS_OWN):
+    for row in run(session, _TAKE, works=list(works), patience=FOR_ITS_OWN, died=wirebook.died_here()):
         if row.holder not in books:
             books[row.holder] = wirebook.read_book(row.holder or "")
         if books[row.holder] is not None or row.waited_long:

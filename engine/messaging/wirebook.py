@@ -51,9 +51,12 @@ class WireBook:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = f"{_boot()}.{os.getpid()}.{secrets.token_hex(4)}"
         self._path = folder / self.name
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        # Under another name until it is locked: nobody must take it for a book of the dead.
+        draft = folder / f".{self.name}"
+        self._file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(self._file, SLOTS * SLOT_BYTES)
+        draft.rename(self._path)
         self._pages = mmap.mmap(self._file, SLOTS * SLOT_BYTES)
         self._free = list(range(SLOTS))
 
@@ -114,7 +117,14 @@ def read_book(name: str) -> list[Begun] | None:
 def books_of_the_dead() -> list[str]:
     """Names of the books whose process is gone."""
     folder = _folder()
-    return [path.name for path in folder.iterdir() if _is_orphan(path)] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [path.name for path in folder.iterdir() if not path.name.startswith(".") and _is_orphan(path)]
+
+
+def died_here() -> list[str]:
+    """Names of the books whose process is gone for certain: it was one of this boot, and its lock died with it."""
+    return [name for name in books_of_the_dead() if name.startswith(f"{_boot()}.")]
 
 
 def burn(name: str) -> None:

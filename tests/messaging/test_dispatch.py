@@ -1,7 +1,9 @@
 """The dispatcher against a provider on a socket: what each answer leads to, and what a crash leaves."""
 
+import os
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -179,8 +181,10 @@ def test_a_gate_that_closes_under_way_stops_what_is_not_marked_yet(provider: Pro
     assert counts[MessageState.QUEUED] > 100
 
 
-def lose(shop: Shop, *, holder: str, marked: int) -> tuple[Lease, list[UUID]]:
-    """A worker that has marked some of a range and whose lease then ended; answers the lease and all the messages."""
+def lose(
+    shop: Shop, *, holder: str, marked: int, ends: timedelta = timedelta(seconds=-1)
+) -> tuple[Lease, list[UUID]]:
+    """A worker that has marked some of a range and whose lease then ends; answers the lease and all the messages."""
     with system_session() as session:
         [lease] = ledger.claim(session, holder=holder, wanted=1)
     ids = [message.id for message in messages_of(shop)]
@@ -188,7 +192,7 @@ def lose(shop: Shop, *, holder: str, marked: int) -> tuple[Lease, list[UUID]]:
         steps = Steps()
         ledger.mark(session, [(str(one), 0, lease.id) for one in ids[:marked]], steps)
         steps.write(session)
-        run(session, "update due_sends set lease_until = now() - interval '1 s'")
+        run(session, "update due_sends set lease_until = now() + %(ends)s", ends=ends)
     return lease, ids
 
 
@@ -197,7 +201,7 @@ def recover(shop: Shop) -> None:
     with system_session() as session:
         lost = recovery.expired(session)
     with shop.work.session() as session:
-        recovery.recover(session, lost[shop.tenant_id])
+        recovery.recover(session, lost.get(shop.tenant_id, ()))
 
 
 def test_what_a_killed_worker_had_called_is_unknown_and_the_rest_is_sent(
@@ -220,6 +224,29 @@ def test_what_a_killed_worker_had_called_is_unknown_and_the_rest_is_sent(
     assert messages_of(shop)[2].provider_id == "wamid.heard"
     assert len(provider.taken) == 7
     assert due(shop) == []
+
+
+def test_the_lease_of_who_died_on_this_machine_is_not_waited_for_and_that_of_others_is(
+    provider: Provider, shop: Shop
+) -> None:
+    gate_id = queue_blast(shop, 4)
+    book = WireBook()
+    _, ids = lose(shop, holder=book.name, marked=2, ends=timedelta(seconds=30))
+    book.begin(str(ids[0]), 1)
+
+    recover(shop)
+    while_it_lived = tally(shop, gate_id)
+    book._pages.close()  # as the kernel does for a process that is killed
+    os.close(book._file)
+    with system_session() as session:
+        is_seen = recovery.is_left_here(session)
+    recover(shop)
+    send()
+
+    assert while_it_lived == {MessageState.DISPATCHING: 2, MessageState.QUEUED: 2}
+    assert is_seen
+    assert tally(shop, gate_id) == {MessageState.UNKNOWN: 1, MessageState.ACCEPTED: 3}
+    assert len(provider.taken) == 3
 
 
 def test_a_worker_whose_book_nobody_can_read_is_waited_for_and_then_all_it_marked_is_unknown(
