@@ -104,10 +104,10 @@ def _by_the_clock(_session: Session) -> bool:
 
 
 JOBS = (
+    # Where workers share no folder, only those beside a killed sender have its book. First, so that it is sent at once.
+    Job("recover here", SEND, recovery.is_left_here, _recover, is_of_here=True),
     Job("send", SEND, ledger.is_due, _send),
     Job("recover", EVENTS, _recover_due, _recover),
-    # Where workers share no folder, only those beside a killed sender have its book.
-    Job("recover here", SEND, recovery.is_left_here, _recover, is_of_here=True),
     Job("intake", EVENTS, intake.is_due, intake.understand_due, pause=0.05),
     Job("parked", EVENTS, _parked_due, _retry_parked),
     Job("media", SLOW, media.is_due, media.fetch_due_media),
