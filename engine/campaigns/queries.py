@@ -128,7 +128,7 @@ def _why_nothing_leaves(
         return "changing"
     limit = limit_of(channel.messaging_limit)
     if limit is not None and standing.counts["queued"]:
-        budget = budget_of(session, channel.portfolio, limit)
+        budget = budget_of(session, channel.limited_as, limit)
         if not budget.left:
             return "daily_limit"
     return channel.status_code

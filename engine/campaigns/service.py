@@ -165,7 +165,7 @@ def daily_budget(session: Session, channel_id: UUID) -> Budget | None:
     """How many people this connection's account may still begin to write to today; None is no limit."""
     channel = _channel(session, channel_id)
     limit = limit_of(channel.messaging_limit)
-    return None if limit is None else budget_of(session, channel.portfolio, limit)
+    return None if limit is None else budget_of(session, channel.limited_as, limit)
 
 
 def start(session: Session, campaign_id: UUID) -> Campaign:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from engine.core.clock import now
 from engine.core.db import Work
 from engine.core.errors import Misconfigured, ProviderError
+from engine.core.log import logger
 from engine.core.phone import from_provider
 from engine.messaging import ledger
 from engine.messaging.channels.base import AccountNotice, AccountState, ChecksAccount, Credentials
@@ -23,6 +24,7 @@ from engine.messaging.connections import (
     verify_token_of,
     webhook_url,
 )
+from engine.messaging.daily_limit import share_limit
 from engine.messaging.failures import explain
 from engine.messaging.models import Channel, ChannelKind, ChannelStatus
 
@@ -41,6 +43,8 @@ SILENT_STATUSES = frozenset(
     }
 )
 BLOCKED = "BLOCKED"
+
+log = logger(__name__)
 
 # What the provider tells by itself, and what it means for the channel.
 NOTICE_CODES: Mapping[str, str] = {
@@ -68,12 +72,18 @@ def check_channel(work: Work, channel_id: UUID) -> Channel:
         checker = checker_for(ChannelKind(channel.kind))
     state: AccountState | None = None
     error: ProviderError | None = None
+    business: str | None = None
     try:
         state = checker.read_account(reach(checker.ask_account(credentials)))
         _must_be_able(state)
         _subscribe(checker, credentials, address, verify_token)
+        business = _owner_of(checker, credentials)
     except ProviderError as problem:
         error = problem
+    if business is not None:
+        # Apart from what follows: that locks the channel's gate before its row.
+        with work.session() as session:
+            share_limit(session, channel.kind, channel.environment, channel.portfolio, business)
     with work.session() as session:
         return _record(session, channel_id, state, error)
 
@@ -108,6 +118,17 @@ def _subscribe(checker: ChecksAccount, credentials: Credentials, address: str, v
                 detail=error.detail,
             ) from error
         raise
+
+
+def _owner_of(checker: ChecksAccount, credentials: Credentials) -> str | None:
+    """Which portfolio the account belongs to. A number sends as well where the token may not ask: then None."""
+    try:
+        return checker.read_owner(reach(checker.ask_owner(credentials)))
+    except ProviderError as error:
+        log.info(
+            "channel.owner_not_told", account=credentials.portfolio, code=error.code, detail=error.detail
+        )
+        return None
 
 
 def _record(

@@ -1,8 +1,9 @@
-"""The people an account may begin to write to within 24 hours: counted here, because the provider only refuses.
+"""The people a portfolio may begin to write to within 24 hours: counted here, because the provider only refuses.
 
-WhatsApp's messaging limit is of the account and not of the number, counts each person once, and has no clean error: what
-is sent beyond it fails, and costs the number's quality. So a person is counted before they are marked, and what would
-be one too many waits. Counted in slots of ten minutes: room comes back up to ten minutes after it could, never before.
+WhatsApp's messaging limit is of the portfolio, over all its accounts and their numbers, counts each person once, and has
+no clean error: what is sent beyond it fails, and costs the number's quality. So a person is counted before they are
+marked, and what would be one too many waits. Counted in slots of ten minutes: room comes back up to ten minutes after it
+could, never before. Until the provider has told whose an account is, the account stands for its portfolio.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ LIMITS: Mapping[str, int] = {
 
 
 class ReachedPerson(Base):
-    """When an account last began to write to somebody; `person` is a hash of their address."""
+    """When a portfolio last began to write to somebody; `person` is a hash of their address."""
 
     __tablename__ = "reached_people"
 
@@ -40,7 +41,7 @@ class ReachedPerson(Base):
 
 
 class ReachSlot(Base):
-    """How many people an account began to write to within ten minutes who had not been written to for a day."""
+    """How many people a portfolio began to write to within ten minutes who had not been written to for a day."""
 
     __tablename__ = "reach_slots"
 
@@ -57,7 +58,7 @@ def limit_of(word: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an account may still do today; `wait` are the seconds until some room comes back."""
+    """What a portfolio may still do today; `wait` are the seconds until some room comes back."""
 
     limit: int
     used: int
@@ -78,7 +79,7 @@ where portfolio = %(portfolio)s and slot > now() - %(window)s - %(slot)s and n >
 
 
 def budget_of(session: Session, portfolio: str, limit: int) -> Budget:
-    """How an account stands now."""
+    """How a portfolio stands now."""
     row = run(session, _USED, portfolio=portfolio, slot=SLOT, window=WINDOW)[0]
     return Budget(limit, row.used, row.wait)
 
@@ -107,18 +108,60 @@ where hashtextextended(address, 0) not in (select person from fresh)
 """
 
 
-def take(session: Session, portfolio: str, limit: int, addresses: Sequence[str]) -> tuple[set[str], Budget]:
-    """Count these people as written to, in their order, as far as the limit goes; answers with those for whom it does not.
-
-    Whoever takes of the same account waits for this transaction, so that two together do not take too much. It is the
-    first thing that a transaction locks.
-    """
+def _lock(session: Session, portfolio: str) -> None:
     run(
         session,
         """select pg_advisory_xact_lock(
              hashtextextended('reach:' || current_setting('app.tenant_id') || ':' || %(portfolio)s, 0))""",
         portfolio=portfolio,
     )
+
+
+# Who was written to in the account's own name counts for the portfolio. A person of both counts once, in the slot of the
+# portfolio: the other slot keeps them too, which errs to the safe side for what is left of a day.
+_MOVE = """
+with gone as (
+  delete from reached_people where portfolio = %(account)s returning person, at
+), people as (
+  insert into reached_people (portfolio, person, at) select %(portfolio)s, person, at from gone order by person
+  on conflict (tenant_id, portfolio, person) do update set at = greatest(reached_people.at, excluded.at)
+), slots as (
+  delete from reach_slots where portfolio = %(account)s returning slot, n
+)
+insert into reach_slots (portfolio, slot, n) select %(portfolio)s, slot, n from slots order by slot
+on conflict (tenant_id, portfolio, slot) do update set n = reach_slots.n + excluded.n
+"""
+
+
+def share_limit(session: Session, kind: str, environment: str, account: str, portfolio: str) -> None:
+    """All numbers of an account count with its portfolio from now on, and who they wrote to today is not forgotten.
+
+    The first thing that a transaction locks, as `take` is.
+    """
+    for name in sorted({account, portfolio}):
+        _lock(session, name)
+    changed = run(
+        session,
+        """update channels set business = %(portfolio)s
+           where kind = %(kind)s and environment = %(environment)s and portfolio = %(account)s
+             and business is distinct from %(portfolio)s
+           returning id""",
+        kind=kind,
+        environment=environment,
+        account=account,
+        portfolio=portfolio,
+    )
+    if changed:
+        run(session, _MOVE, account=account, portfolio=portfolio)
+
+
+def take(session: Session, portfolio: str, limit: int, addresses: Sequence[str]) -> tuple[set[str], Budget]:
+    """Count these people as written to, in their order, as far as the limit goes; answers with those for whom it does not.
+
+    Whoever takes of the same portfolio waits for this transaction, so that two together do not take too much. It is the
+    first thing that a transaction locks.
+    """
+    _lock(session, portfolio)
     budget = budget_of(session, portfolio, limit)
     rows = run(
         session,

@@ -68,7 +68,7 @@ class Line:
     checker: ChecksAccount
     rate: float
     portfolio: str
-    limit: int | None  # people that its account may begin to write to in a day
+    limit: int | None  # people that its portfolio may begin to write to in a day
     _credentials: Credentials
     _bucket: LocalBucket
 
@@ -100,7 +100,7 @@ class Line:
         self._credentials = credentials_of(session, channel)
         self.kind = ChannelKind(channel.kind)
         self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
-        self.portfolio, self.limit = channel.portfolio, limit_of(channel.messaging_limit)
+        self.portfolio, self.limit = channel.limited_as, limit_of(channel.messaging_limit)
         if self._read_at < 0 or self.rate != channel.rate_per_second:
             self.rate = float(channel.rate_per_second)
             self._bucket = LocalBucket(self.rate)

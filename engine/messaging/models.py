@@ -105,6 +105,7 @@ class Gate(TenantTable, Base):
 class Channel(TenantTable, Base):
     """A tenant's number or sender at a provider. `account` is the provider's id of the number, `portfolio` the WABA's.
 
+    `business` is that of the portfolio that owns the WABA, where the provider has told it.
     `credentials` and `verify_token` are encrypted; they never leave by the API but for the verify token's owner.
     """
 
@@ -126,6 +127,7 @@ class Channel(TenantTable, Base):
     status_detail: Mapped[str | None]
     account: Mapped[str]
     portfolio: Mapped[str] = mapped_column(server_default="")
+    business: Mapped[str | None]
     phone_number: Mapped[str | None]
     display_name: Mapped[str | None]
     quality: Mapped[str | None]
@@ -140,6 +142,11 @@ class Channel(TenantTable, Base):
     revision: Mapped[int] = mapped_column(BigInteger, server_default="1")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+
+    @property
+    def limited_as(self) -> str:
+        """Whose limit of people a day it shares: the portfolio's, or the account's while nobody has told whose that is."""
+        return self.business or self.portfolio
 
 
 class ChannelRoute(Base):

@@ -27,7 +27,7 @@ from engine.simulator.world import Number, account_of, open_account
 DEFAULT_PAGE, LONGEST_PAGE = 1000, 10_000
 MARKS_SHOWN = 200
 ACCOUNT_FIELDS = {"display_phone_number": str, "verified_name": str, "tier": str, "rate": int, "waba_id": str,
-                  "phone_number_id": str, "app_secret": str, "access_token": str}  # fmt: skip
+                  "business_id": str, "phone_number_id": str, "app_secret": str, "access_token": str}  # fmt: skip
 NUMBER_FIELDS = {
     "verified_name": str,
     "tier": str,
@@ -152,7 +152,7 @@ async def create_account(simulator: Simulator, _request: Request, body: dict[str
         raise RequestError("'rate' must be at least 1")
     if given.get("phone_number_id") in simulator.world.numbers:
         raise RequestError("this phone_number_id is taken", 409)
-    if not all(given.get(key, "1").isdigit() for key in ("waba_id", "phone_number_id")):
+    if not all(given.get(key, "1").isdigit() for key in ("waba_id", "business_id", "phone_number_id")):
         raise RequestError("ids are digits")
     if given.get("access_token") in simulator.world.tokens:
         raise RequestError("this access_token is taken", 409)

@@ -251,18 +251,26 @@ async def open_account(
     tier: str = "TIER_10K",
     rate: int = DEFAULT_RATE,
     waba_id: str = "",
+    business_id: str = "",
     phone_number_id: str = "",
     app_secret: str = "",
     access_token: str = "",
 ) -> Account:
-    """A number with its business, app and token; with `waba_id` of an existing account, one more number there."""
+    """A number with its business, app and token; with `waba_id` of an existing account, one more number there.
+
+    With `business_id` of an existing business, a further account of it.
+    """
     now = int(time.time())
     waba = world.wabas.get(waba_id)
     if waba is None:
         app = App(
             id=ids.object_id("66"), name=f"{verified_name} app", secret=app_secret or secrets.token_hex(16)
         )
-        waba = Waba(id=waba_id or ids.object_id("33"), name=verified_name, business_id=ids.object_id("22"))
+        waba = Waba(
+            id=waba_id or ids.object_id("33"),
+            name=verified_name,
+            business_id=business_id or ids.object_id("22"),
+        )
         token = Token(id=access_token or ids.access_token(), app_id=app.id, waba_ids=[waba.id], issued_at=now)
         for thing in (app, waba, token, greeting(waba.id, now)):
             world.put(thing)

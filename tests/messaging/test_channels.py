@@ -8,11 +8,13 @@ from sqlalchemy import select, text
 
 from engine.accounts.models import Role
 from engine.core.db import tenant_session
+from engine.core.errors import Misconfigured
 from engine.core.ids import uuid7
 from engine.core.settings import settings
 from engine.core.system import system_session
 from engine.messaging.channel_health import apply_account_notice, check_channel
 from engine.messaging.channels.base import AccountNotice
+from engine.messaging.channels.whatsapp_cloud import WhatsAppCloud
 from engine.messaging.connections import credentials_of, get_channel
 from engine.messaging.ledger import set_gate
 from engine.messaging.models import Channel, ChannelRoute, DueSend, Gate
@@ -48,6 +50,34 @@ def test_a_number_is_connected_checked_and_has_its_webhooks_sent_here(company: C
     assert channel["webhook_url"] == f"{settings().public_url}/hooks/whatsapp_cloud/{channel['id']}"
     state = company.account.simulator.admin("GET", "/_admin/state")
     assert channel["webhook_url"] in str(state["subscriptions"][company.account.waba])
+
+
+def test_accounts_of_one_portfolio_share_its_limit_of_people_a_day(company: Company) -> None:
+    business = company.account.made["business_id"]
+    names = ("phone_number_id", "waba_id", "access_token", "app_secret")
+    sister = company.account.simulator.account(business_id=business, verified_name="Filial").made
+    stranger = company.account.simulator.account(verified_name="Outra").made
+
+    rows = [
+        stored(company, company.connect(credentials={name: made[name] for name in names}))
+        for made in (company.account.made, sister, stranger)
+    ]
+
+    assert len({row.portfolio for row in rows}) == 3
+    assert [row.limited_as for row in rows] == [business, business, stranger["business_id"]]
+
+
+def test_a_number_whose_portfolio_is_not_told_is_connected_and_counts_with_its_account(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_allowed(*_: object) -> None:
+        raise Misconfigured("permission_missing")
+
+    monkeypatch.setattr(WhatsAppCloud, "read_owner", not_allowed)
+    channel = company.connect()
+
+    assert channel["status"] == "connected"
+    assert stored(company, channel).limited_as == company.account.waba
 
 
 def test_secrets_never_come_back_and_lie_encrypted(company: Company) -> None:

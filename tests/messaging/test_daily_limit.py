@@ -4,14 +4,15 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from engine.campaigns import queries, service
 from engine.core.clock import now
 from engine.core.db import run
 from engine.core.ids import uuid7
 from engine.messaging import dispatch, ledger
-from engine.messaging.daily_limit import ReachedPerson, ReachSlot, budget_of, limit_of, take
+from engine.messaging.daily_limit import ReachedPerson, ReachSlot, budget_of, limit_of, share_limit, take
 from engine.messaging.models import Channel, DueSend, Origin
 from engine.scheduler import clearing
 from tests.campaigns.test_campaigns import begin
@@ -35,7 +36,11 @@ def phones(first: int, amount: int) -> list[str]:
 
 def used(shop: Shop) -> int:
     with shop.work.session() as session:
-        return budget_of(session, ACCOUNT, 10).used
+        return used_of(session)
+
+
+def used_of(session: Session) -> int:
+    return budget_of(session, ACCOUNT, 10).used
 
 
 @pytest.mark.parametrize(
@@ -106,6 +111,34 @@ def test_another_account_has_a_limit_of_its_own(shop: Shop) -> None:
         refused, _ = take(session, ACCOUNT, 10, phones(0, 10))
 
     assert refused == set()
+
+
+def test_what_an_account_did_today_counts_for_the_portfolio_that_it_belongs_to(shop: Shop) -> None:
+    with shop.work.session() as session:
+        take(session, ACCOUNT, 10, phones(0, 4))
+        take(session, "portfolio", 10, phones(3, 2))
+    for _ in range(2):
+        with shop.work.session() as session:
+            share_limit(session, "whatsapp_cloud", "live", ACCOUNT, "portfolio")
+
+    with shop.work.session() as session:
+        [channel] = session.scalars(select(Channel))
+        before = [budget_of(session, name, 10).used for name in (ACCOUNT, "portfolio")]
+        refused, _ = take(session, "portfolio", 10, phones(0, 10))
+
+    assert channel.limited_as == "portfolio"
+    assert before == [0, 6], "who was written to by both counts twice for the rest of the day"
+    assert refused == set(phones(9, 1))
+
+
+def test_a_portfolio_of_the_sandbox_is_none_of_a_live_account(shop: Shop) -> None:
+    with shop.work.session() as session:
+        take(session, ACCOUNT, 10, phones(0, 4))
+        share_limit(session, "whatsapp_cloud", "sandbox", ACCOUNT, "portfolio")
+        [channel] = session.scalars(select(Channel))
+
+        assert channel.limited_as == ACCOUNT
+        assert used_of(session) == 4
 
 
 def test_processes_that_take_at_once_do_not_take_too_much_together(shop: Shop) -> None:

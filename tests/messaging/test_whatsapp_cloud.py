@@ -386,6 +386,17 @@ def test_the_number_is_asked_for_by_its_id_and_read_into_a_state() -> None:
     assert (state.status, state.can_send) == ("CONNECTED", "AVAILABLE")
 
 
+def test_the_account_is_asked_whose_it_is() -> None:
+    request = CLOUD.ask_owner(CREDENTIALS)
+    told = answer(200, {"owner_business_info": {"name": "Loja", "id": "220"}, "id": "330011220044556"})
+    untold = answer(200, {"id": "330011220044556"})
+
+    assert request.url == "https://graph.example/v25.0/330011220044556?fields=owner_business_info"
+    assert (CLOUD.read_owner(told), CLOUD.read_owner(untold)) == ("220", None)
+    with pytest.raises(ProviderError):
+        CLOUD.read_owner(answer(403, {"error": {"code": 10, "message": "no"}}))
+
+
 def test_webhooks_are_asked_for_at_the_account() -> None:
     request = CLOUD.ask_subscription(CREDENTIALS, "https://us.example/hooks/x", "a word")
 

@@ -295,6 +295,12 @@ class ChecksAccount(Protocol):
     def read_account(self, response: HttpResponse) -> AccountState:
         """The number's state, or a ProviderError."""
 
+    def ask_owner(self, credentials: Credentials) -> HttpRequest:
+        """The request for whose the account is."""
+
+    def read_owner(self, response: HttpResponse) -> str | None:
+        """The provider's id of the portfolio that owns the account, where it tells; or a ProviderError."""
+
     def ask_subscription(self, credentials: Credentials, webhook_url: str, verify_token: str) -> HttpRequest:
         """The request that has webhooks sent to an address of ours."""
 

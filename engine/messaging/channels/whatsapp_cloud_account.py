@@ -74,6 +74,14 @@ class CloudAccount:
             can_send=word(part(answer.get("health_status")).get("can_send_message")),
         )
 
+    def ask_owner(self, credentials: Credentials) -> HttpRequest:
+        """The request for the portfolio that owns the account."""
+        return _get(credentials, quote(credentials.portfolio, safe=""), {"fields": "owner_business_info"})
+
+    def read_owner(self, response: HttpResponse) -> str | None:
+        """The id of the portfolio, where Meta tells it, or a ProviderError."""
+        return word(part(_answer(response).get("owner_business_info")).get("id"))
+
     def ask_subscription(self, credentials: Credentials, webhook_url: str, verify_token: str) -> HttpRequest:
         """The request that has the account's webhooks sent to an address of ours."""
         body = {"override_callback_uri": webhook_url, "verify_token": verify_token}
