@@ -257,6 +257,7 @@ class Dispatcher:
                 settle(session, ended, steps)
                 for held, _ in parts:
                     held.line.share(session)
+                    self._keep_up(session, held)
                     if any(verdict.state is MessageState.ACCEPTED for verdict in held.verdicts):
                         held.line.note_sent(session)
                 asking = [held.lease for held, rows in going if rows or held.marked]
@@ -291,6 +292,12 @@ class Dispatcher:
                 held.marked.extend(calls)
                 for _ in rows:
                     held.waiting.popleft()
+
+    def _keep_up(self, session: Session, held: Range) -> None:
+        try:
+            held.line.keep_up(session)
+        except DecryptionFailed as error:
+            held.stop_for = Misconfigured("secret_unreadable", detail=str(error))
 
     def _written(self, held: Range) -> None:
         """The outcomes of a range stand in the database: they need stand nowhere else."""

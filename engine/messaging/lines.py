@@ -36,6 +36,7 @@ from engine.messaging.rendering import compile_template
 from engine.messaging.stops import FAILING, note_well
 
 KEPT_SECONDS = 15.0
+LOOKED_AT_EVERY = 1.0  # seconds between two looks at whether a channel that sends was changed
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
 COUNTED_EVERY = 1.0  # seconds between two looks at who else sends, while Redis is away
@@ -66,7 +67,6 @@ class Line:
     kind: ChannelKind
     adapter: ChannelAdapter
     checker: ChecksAccount
-    rate: float
     portfolio: str
     limit: int | None  # people that its portfolio may begin to write to in a day
     _credentials: Credentials
@@ -74,6 +74,7 @@ class Line:
 
     def __init__(self, channel_id: UUID) -> None:
         self.id = channel_id
+        self.rate = 0.0
         self.breaker = Breaker()
         self.resting_until = 0.0
         self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
@@ -83,6 +84,8 @@ class Line:
         self._begun_since = 0.0
         self._pace = 0.0
         self._read_at = self._noted_at = float("-inf")
+        self._looked_at = 0.0
+        self._revision = 0
         self._tokens = 0
         self._ask_again_at = 0.0
         self._is_alone = False  # without Redis, as far as it knows
@@ -101,10 +104,26 @@ class Line:
         self.kind = ChannelKind(channel.kind)
         self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
         self.portfolio, self.limit = channel.limited_as, limit_of(channel.messaging_limit)
-        if self._read_at < 0 or self.rate != channel.rate_per_second:
+        if self.rate != channel.rate_per_second:
             self.rate = float(channel.rate_per_second)
             self._bucket = LocalBucket(self.rate)
-        self._read_at = time.monotonic()
+            self._tokens = min(self._tokens, 0)  # what was granted at another rate
+        self._read_at = self._looked_at = time.monotonic()
+        self._revision = channel.revision
+
+    def keep_up(self, session: Session) -> None:
+        """Read the channel anew where it was changed while it sends: another rate, another token.
+
+        DecryptionFailed where its secrets can't be read any more.
+        """
+        now = time.monotonic()
+        if now - self._looked_at < LOOKED_AT_EVERY:
+            return
+        self._looked_at = now
+        [channel] = run(session, "select revision from channels where id = %(id)s", id=self.id)
+        if channel.revision != self._revision:
+            self._read_at = float("-inf")
+            self.read(session)
 
     def begin(self, slot: int) -> None:
         """Count a call that begins."""

@@ -1,6 +1,8 @@
 """Whose turn it is: companies share the senders, and so do a company's channels; replies wait for no place of bulk."""
 
+import threading
 from collections import Counter
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,12 +11,14 @@ import redis
 from engine.core import ratelimit
 from engine.core.ids import uuid7
 from engine.core.system import system_session
-from engine.messaging import dispatch, ledger
+from engine.messaging import dispatch, ledger, lines
+from engine.messaging.connections import change_channel
+from engine.messaging.dispatch import Dispatcher
 from engine.messaging.ledger import Lease
 from engine.messaging.lines import Line
 from engine.messaging.models import Lane
 from tests.messaging.sending import provider, queue_blast, send, shop, states
-from tests.provider import Provider
+from tests.provider import Answer, Provider, accepted
 from tests.workshop import Shop, add_channel, open_shop
 
 __all__ = ["provider", "shop"]
@@ -108,6 +112,30 @@ def test_many_slow_channels_make_room_for_another(
 
     assert states(shop) == {"accepted": 20}
     assert all(0 < states(one)["accepted"] < 40 for one in slow)
+
+
+def test_a_channel_that_was_changed_while_it_sends_is_read_anew(
+    provider: Provider, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LOOKED_AT_EVERY", 0.0)
+    queue_blast(shop, 40)
+    slowed = threading.Event()
+
+    def behave(request: dict[str, Any]) -> Answer:
+        if not slowed.is_set():
+            slowed.set()
+            with shop.work.session() as session:
+                change_channel(session, shop.channel_id, rate_per_second=1, access_token="EAAnew")
+        return accepted(request)
+
+    provider.behave = behave
+    dispatcher = Dispatcher(width=2)
+    dispatcher.run(3.0)
+    [line] = dispatcher._lines.values()
+    dispatcher.close()
+
+    assert (line.rate, line._credentials.access_token) == (1.0, "EAAnew")
+    assert states(shop)["queued"] > 0, "what was left went at the new rate"
 
 
 def test_without_redis_those_who_hold_ranges_of_a_channel_part_its_rate(
