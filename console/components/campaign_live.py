@@ -26,6 +26,7 @@ class CampaignLive(Component):
         "status.draft": N_("Draft"),
         "status.scheduled": N_("Scheduled"),
         "status.running": N_("Sending"),
+        "status.held": N_("On hold"),
         "status.pausing": N_("Pausing…"),
         "status.paused": N_("Paused"),
         "status.completed": N_("Completed"),

@@ -95,7 +95,7 @@ class ConnectionPage(View):
         _ = self.words
         label, tone = STATUSES.get(str(row.get("status")), (str(row.get("status")), "neutral"))
         self.page.param.update(
-            title=str(row.get("name")), status={"label": _(label), "tone": tone}, actions=self._actions()
+            title=str(row.get("name")), status={"label": _(label), "tone": tone}, actions=self._actions(row)
         )
         self.health.draw(self._health_rows(row, _(label), tone))
         self.webhook.draw([
@@ -104,9 +104,15 @@ class ConnectionPage(View):
             {"key": "heard", "label": _("Last heard"), "value": row.get("last_webhook_at"), "kind": "ago",
              "hint": "" if row.get("last_webhook_at") else _("Nothing has arrived yet.")},
         ])  # fmt: skip
-        attention = row.get("status") == "attention"
+        attention, paused = (row.get("status") == status for status in ("attention", "paused"))
         reason = row.get("status_reason") or {}
-        if attention:
+        if paused:
+            self.notice.param.update(
+                tone="warning", title=_("This connection is paused"),
+                text=_("Nothing is sent on it until you switch it on. What people write still arrives."),
+                actions=[{"key": "resume", "label": _("Switch on")}] if self.tab.can("channels.write") else [],
+            )  # fmt: skip
+        elif attention:
             self.notice.param.update(
                 tone="danger", title=_("This connection needs attention"), text=str(reason.get("text") or ""),
                 actions=[{"key": "edit", "label": _("Replace the access token")}, {"key": "check", "label": _("Check again")}]
@@ -117,14 +123,16 @@ class ConnectionPage(View):
                 tone="warning", title=_("This connection rests for a moment"),
                 text=" ".join(str(reason.get(part) or "") for part in ("text", "action")), actions=[],
             )  # fmt: skip
-        self.page.hidden = [] if reason or attention else ["notice"]
+        self.page.hidden = [] if reason or attention or paused else ["notice"]
 
-    def _actions(self) -> list[dict[str, object]]:
+    def _actions(self, row: Row) -> list[dict[str, object]]:
         _ = self.words
         if not self.tab.can("channels.write"):
             return []
+        pause: dict[str, object] = {"key": "pause", "label": _("Pause"), "icon": "Pause"}
         return [
             {"key": "delete", "label": _("Disconnect"), "icon": "Trash2"},
+            *([] if row.get("status") == "paused" else [pause]),
             {"key": "edit", "label": _("Edit"), "icon": "Pencil"},
             {"key": "check", "label": _("Check now"), "icon": "RefreshCw", "kind": "primary"},
         ]
@@ -165,8 +173,26 @@ class ConnectionPage(View):
             row = self.frame.row(self._id) or {}
             self.form.draw({"name": row.get("name"), "rate_per_second": row.get("rate_per_second")})
             self.edit.open = True
+        elif key == "pause":
+            await self._pause()
+        elif key == "resume":
+            await self._change({"paused": False})
         elif key == "delete":
             await self._disconnect()
+
+    async def _pause(self) -> None:
+        words = self.words
+        sure = await self.tab.shell.confirm(
+            words(N_("Pause this connection?")),
+            words(N_("Nothing is sent on it until you switch it on. What people write still arrives.")),
+            confirm=words(N_("Pause")),
+        )
+        if sure:
+            await self._change({"paused": True})
+
+    async def _change(self, body: Row) -> None:
+        wanted = self._id
+        self._take_in(wanted, await self.tab.api.channels.change(wanted, body))
 
     async def _disconnect(self) -> None:
         words = self.words

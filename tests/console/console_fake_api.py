@@ -152,6 +152,17 @@ async def channel(store: TheStore, channel_id: str) -> dict[str, Any]:
     return found(store.channels, channel_id)
 
 
+@router.patch("/v1/channels/{channel_id}")
+async def change_channel(store: TheStore, channel_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    channel: dict[str, Any] = found(store.channels, channel_id)
+    if "paused" in body:
+        channel |= {
+            "status": "paused" if body["paused"] else "connected",
+            "revision": channel["revision"] + 1,
+        }
+    return channel
+
+
 @router.post("/v1/channels", status_code=201)
 async def connect(store: TheStore, request: Request) -> dict[str, Any]:
     body = await request.json()

@@ -181,6 +181,29 @@ def test_a_check_that_fails_is_not_told_as_a_success() -> None:
     assert shell.last("toast")["kind"] == "error"
 
 
+def test_a_connection_is_paused_and_switched_on_from_its_page() -> None:
+    store = Store()
+    view = ConnectionPage(make_tab(store))
+    enter(view, channel_id=store.channels[0]["id"])
+
+    def stands() -> tuple[str, list[str]]:
+        noticed = [] if "notice" in view.page.hidden else view.notice.actions
+        return store.channels[0]["status"], [str(action["key"]) for action in (*view.page.actions, *noticed)]
+
+    before = stands()
+    with confirming(view.tab, answer=False):
+        say(view.page, "action", key="pause")
+    after_all = stands()
+    with confirming(view.tab, answer=True) as asked:
+        say(view.page, "action", key="pause")
+    paused = stands()
+    say(view.notice, "action", key="resume")
+
+    assert before == after_all == stands() == ("connected", ["delete", "pause", "edit", "check"])
+    assert asked == ["Pause this connection?"]
+    assert paused == ("paused", ["delete", "edit", "check", "resume"])
+
+
 def test_the_time_a_cancelled_campaign_was_to_start_at_is_no_date_of_its_own() -> None:
     row = {"id": "1", "scheduled_at": "2027-01-01T00:00:00Z", "created_at": "2026-11-01T00:00:00Z"}
 

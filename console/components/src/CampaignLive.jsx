@@ -8,7 +8,7 @@ import {Badge, Blank, Button, Count, Failure, IconButton, Skeleton, Track, Waiti
 import {Link, component, useData, useKit, useMessages, useParam} from "./kit/wire.jsx"
 import css from "./CampaignLive.css"
 
-const TONES = {draft: "neutral", scheduled: "violet", running: "info", pausing: "warning", paused: "warning", completed: "success", cancelled: "neutral"}
+const TONES = {draft: "neutral", scheduled: "violet", running: "info", held: "warning", pausing: "warning", paused: "warning", completed: "success", cancelled: "neutral"}
 const BAR_TONES = {running: "accent", pausing: "warning", paused: "warning", completed: "success"}
 // Each recipient once, in the furthest state: best news first, what waits last.
 const STATES = [["read", "success"], ["delivered", "info"], ["sent", "violet"], ["accepted", "violet-soft"], ["dispatching", "accent"], ["queued", "muted"], ["unknown", "warning"], ["failed", "danger"], ["skipped", "neutral"], ["cancelled", "soft"]]
@@ -123,12 +123,15 @@ function BackLink({back}) {
   return <Link className="back" path={back}><Icon name="ArrowLeft" size={14}/>{t("back")}</Link>
 }
 
+/** How it stands, in a word: one that is to send and does not waits for its connection, as the list says too. */
+const standOf = c => (c.status === "running" && c.pause_reason?.text && c.pause_reason.code !== "changing" && !(c.rate_per_second > 0) ? "held" : c.status)
+
 function Head({campaign, back, allowed, commands}) {
-  const {t, f} = useKit()
+  const {t, f} = useKit(), stand = standOf(campaign)
   useNow()
   const about = [campaign.template_name, campaign.channel_name, campaign.started_at ? t("started", {when: f.instant(campaign.started_at)}) : campaign.created_at && t("created", {when: f.instant(campaign.created_at)})].filter(Boolean)
   return <div className="top"><div className="tt"><BackLink back={back}/>
-    <h2>{campaign.name}<span role="status"><Badge tone={TONES[campaign.status]} live={["running", "pausing"].includes(campaign.status)}>{t("status." + campaign.status)}</Badge></span></h2><p>{about.join(" · ")}</p></div>
+    <h2>{campaign.name}<span role="status"><Badge tone={TONES[stand]} live={["running", "pausing"].includes(stand)}>{t("status." + stand)}</Badge></span></h2><p>{about.join(" · ")}</p></div>
     <Buttons campaign={campaign} allowed={allowed} commands={commands}/></div>
 }
 

@@ -377,7 +377,7 @@ PAUSES = {
     "template_gone": N_("The template of this campaign was deleted. Choose another one."),
     "channel_stands_still": N_("Its connection could not send when its time came. Mend that, then start it."),
     "template_not_approved": N_("WhatsApp does not approve its template, or no longer. Choose another."),
-    "connection_paused": N_("Its connection is on hold. Switch it on under Connections, and it goes on."),
+    "connection_paused": N_("Its connection is paused. Switch it on under Connections, and it goes on."),
     "unknown_channel": N_("Its connection was deleted. Choose another."),
     "unknown_tag": N_("Nobody has a tag of its audience any more. Choose another audience."),
     "unknown_import": N_("The import of its audience is gone. Choose another audience."),
