@@ -92,6 +92,7 @@ class Socket:
     def close(self) -> None:
         """Close it."""
         self._sock.close()
+        del self.send, self.recv  # with TLS they are its own: it would hold itself
 
 
 class Step(Enum):

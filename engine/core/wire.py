@@ -111,6 +111,11 @@ class _Connection:
             self.done = True
             self._kept_alive = self._parser.should_keep_alive()  # it knows only here
 
+    def forget(self) -> None:
+        """It is over. The parser and it hold each other, and it holds a call: they would stay until somebody looks."""
+        del self._parser
+        self.token = None
+
     @property
     def stays(self) -> bool:
         """Whether both sides keep the connection after this answer: it came to an end, and so did the request."""
@@ -331,6 +336,7 @@ class Wire:
 
     def _close(self, connection: _Connection) -> None:
         self._amount -= 1
+        connection.forget()
         if not connection.is_open:
             self._dialer.give_up(connection)
             return

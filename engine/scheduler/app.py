@@ -4,7 +4,6 @@ Tasks carry a job's name and nothing else: a bell. Losing one costs a second, re
 and their reasons: docs/decisions (Celery is a bell).
 """
 
-import gc
 import threading
 import time
 from typing import Any
@@ -22,12 +21,10 @@ from engine.core.settings import settings
 from engine.scheduler.counts import forget_door, tell_counts
 from engine.scheduler.job import counted
 from engine.scheduler.jobs import JOBS
+from engine.scheduler.memory import let_go, settle
 from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
 from engine.scheduler.timetable import TIMETABLE
-
-# New objects, then rounds, between two collections: a worker makes thousands for each batch, hardly one in a cycle.
-COLLECT_AT = (20_000, 10, 10)
 
 log = logger(__name__)
 
@@ -77,6 +74,8 @@ def job(name: str) -> None:
     except Exception:
         log.exception("job.failed", job=name)
         raise
+    finally:
+        let_go()
 
 
 def send_bell(name: str) -> None:
@@ -96,8 +95,7 @@ def _own_connections(**_: Any) -> None:
     What was loaded before the fork stays for good: the collector need not look at it, nor unshare its memory. What is
     made later goes by its own references, thousands at a time, so the collector comes less often.
     """
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AT)
+    settle()
     for engine in (db.app_engine, system.system_engine):
         if engine.cache_info().currsize:
             engine().dispose(close=False)
@@ -115,6 +113,7 @@ class Sweeping(StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """Begin to sweep."""
+        settle()
         queues = frozenset(parent.app.amqp.queues.consume_from)
         sweeper = Sweeper(queues, send_bell, lambda: bool(active_requests))
         threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()

@@ -1,8 +1,10 @@
 """The wire: what an outcome says about whether the provider may have taken the call."""
 
+import gc
 import socket
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -100,6 +102,30 @@ def test_a_name_that_was_not_found_while_nobody_waited_is_looked_up_again(
     assert isinstance(given_up, Failure)
     assert isinstance(taken, HttpResponse), taken
     wire.close()
+
+
+@pytest.mark.parametrize("ends", ["taken", "cut"])
+def test_a_call_that_has_ended_is_kept_by_nobody(ends: str) -> None:
+    class Token:
+        """Something that a weak reference can point to."""
+
+    with running_provider() as provider:
+        if ends == "cut":
+            provider.behave = lambda _request: Answer(None)
+        wire, token = Wire(1), Token()
+        kept = weakref.ref(token)
+        gc.disable()
+        try:
+            wire.begin(HttpRequest("POST", provider.url, HEADERS, b"{}"), token)
+            del token
+            while wire.under_way:
+                wire.collect(1.0)
+            is_kept = kept() is not None
+        finally:
+            gc.enable()
+        wire.close()
+
+    assert not is_kept
 
 
 def test_a_brake_says_for_how_long_and_the_next_answer_does_not() -> None:
