@@ -87,7 +87,7 @@ def build_api(routers: Sequence[APIRouter], lifespan: Lifespan | None = None) ->
     api.state.looks = {}
     for router in routers:
         api.include_router(router)
-    answer_errors(api)
+    answer_errors(api, routers)
     describe(api)
     return api
 

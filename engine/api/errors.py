@@ -6,19 +6,20 @@
 
 # ruff: noqa: N818 - these are answers, named as people say them
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from errno import EDQUOT, EFBIG, ENOENT, ENOSPC, errorcode
 from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from engine.api.keyed import REPLAYED, Replayed
 from engine.api.states import state_in_words
@@ -59,6 +60,9 @@ PLAIN = {
     415: ("unsupported_format", N_("This format is not read here.")),
     500: ("internal", N_("Something went wrong on our side. Try again in a moment.")),
 }
+
+# pydantic's types of a body that is no object.
+NOT_AN_OBJECT = frozenset({"model_attributes_type", "dict_type", "model_type"})
 
 # What PostgreSQL says (SQLSTATE) of a statement, where the fault is not ours.
 UNSTORABLE = Invalid(
@@ -137,7 +141,11 @@ def problem(error: MasterIAError, locale: str) -> Response:
 def _in_words(values: Mapping[str, Any], locale: str) -> dict[str, Any]:
     """The values of a text, with a state among them as people say it; `extra` keeps its code."""
     return {
-        name: state_in_words(value, locale) if name in ("state", "status") else value
+        name: ", ".join(state_in_words(state, locale) for state in value)
+        if name == "states"
+        else state_in_words(value, locale)
+        if name in ("state", "status")
+        else value
         for name, value in values.items()
     }
 
@@ -171,6 +179,18 @@ def storage_error(error: DBAPIError) -> MasterIAError | None:
     return STATES.get(state) or STATES.get(state[:2])
 
 
+def _not_said_to_be_json() -> MasterIAError:
+    error = MasterIAError(
+        "not_said_to_be_json",
+        N_("Send this as JSON, and say so: with the header Content-Type: application/json."),
+    )
+    error.status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE  # type: ignore[misc]
+    return error
+
+
+NOT_SAID_TO_BE_JSON = _not_said_to_be_json()
+
+
 async def answer_error(request: Request, error: Exception) -> Response:
     """A foreseen error as a problem."""
     assert isinstance(error, MasterIAError)  # noqa: S101 - registered for this class alone
@@ -182,7 +202,28 @@ async def answer_error(request: Request, error: Exception) -> Response:
 async def answer_invalid(request: Request, error: Exception) -> Response:
     """What does not fit the schema, field by field."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    if _is_unread(error) and not _says_json(request):
+        return problem(NOT_SAID_TO_BE_JSON, locale_of(request))
     return problem(Invalid(fields=field_problems(error.errors())), locale_of(request))
+
+
+def _is_unread(error: RequestValidationError) -> bool:
+    """Whether the body as a whole was taken for something else than JSON: the framework looks at what it is said to be."""
+    return any(tuple(one["loc"]) == ("body",) and one["type"] in NOT_AN_OBJECT for one in error.errors())
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All methods that this address takes; the framework tells those of its first route alone."""
+    found: set[str] = set()
+    for route in getattr(request.app.state, "routes", ()):
+        if isinstance(route, Route) and route.matches(dict(request.scope))[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def answer_http(request: Request, error: Exception) -> Response:
@@ -193,6 +234,10 @@ async def answer_http(request: Request, error: Exception) -> Response:
         # not be read. Where no folder takes a file, Python says that there is no such folder.
         return _no_room(request, error.__cause__)
     response = problem(plain_error(error.status_code), locale_of(request))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        methods = _methods_at(request)
+        if methods:
+            response.headers["Allow"] = ", ".join(methods)
     for name, value in (error.headers or {}).items():
         response.headers.setdefault(name, value)
     return response
@@ -244,8 +289,9 @@ async def answer_replay(_request: Request, replayed: Exception) -> Response:
     return Response(content, replay.status, {REPLAYED: "true"}, None if bare else "application/json")
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Have this application answer every error as a problem."""
+def answer_errors(app: FastAPI, routers: Sequence[APIRouter] = ()) -> None:
+    """Have this application, of these routers, answer every error as a problem."""
+    app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(MasterIAError, answer_error)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)

@@ -398,7 +398,7 @@ def _template(session: Session, template_id: UUID) -> Template:
 
 def _require(campaign: Campaign, states: tuple[CampaignStatus, ...]) -> None:
     if campaign.status not in states:
-        raise WrongState(campaign.status)
+        raise WrongState(campaign.status, states)
 
 
 def _move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:

@@ -19,7 +19,7 @@ def move(session: Session, campaign: Campaign, status: CampaignStatus) -> None:
     """
     present = CampaignStatus(campaign.status)
     if status not in TRANSITIONS[present]:
-        raise WrongState(present)
+        raise WrongState(present, [one for one in CampaignStatus if status in TRANSITIONS[one]])
     if (
         status is CampaignStatus.RUNNING
         and present not in UNDER_WAY

@@ -105,13 +105,19 @@ class Conflict(MasterIAError):
 
 
 class WrongState(Conflict):
-    """The verb does not fit the state, which is named."""
+    """The verb does not fit the state, which is named, with those that it would fit where there are any."""
 
     code = "wrong_state"
     text = "This can't be done while it is %(state)s."
 
-    def __init__(self, state: str, code: str | None = None, text: str | None = None) -> None:
-        super().__init__(code, text, values={"state": state}, extra={"state": state})
+    def __init__(self, state: str, fits: Sequence[str] = ()) -> None:
+        text = (
+            "This can't be done while it is %(state)s. It can be while it is: %(states)s." if fits else None
+        )
+        states = tuple(map(str, fits))
+        super().__init__(
+            None, text, values={"state": state, "states": states}, extra={"state": state, "states": states}
+        )
 
 
 class Forbidden(MasterIAError):

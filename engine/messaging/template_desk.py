@@ -106,7 +106,7 @@ def change_template(
             revise(session, draft)
         return _submit(work, draft)
     if template.status not in CHANGEABLE or template.provider_id is None:
-        raise WrongState(template.status)
+        raise WrongState(template.status, sorted(CHANGEABLE))
     changes: dict[str, Any] = {}
     if shape.category != template.category:
         changes["category"] = shape.category

@@ -45,7 +45,23 @@ def test_what_goes_wrong_is_a_problem(samples: World, method: str, path: str, st
 def test_a_method_that_is_not_there_is_answered_with_those_that_are(samples: World) -> None:
     answer = samples.client().delete("/v1/me")
 
-    assert set(answer.headers["allow"].split(", ")) & {"GET", "PATCH"}
+    assert {"GET", "PATCH"} <= set(answer.headers["allow"].split(", "))
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_json_that_is_not_said_to_be_json_is_told_to_say_so(samples: World, kind: str | None) -> None:
+    headers = {"Accept-Language": "en"} | ({"Content-Type": kind} if kind else {})
+
+    answer = samples.caller().http.post("/v1/samples", content=b'{"name": "Ana", "size": 1}', headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "not_said_to_be_json")
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+def test_a_body_that_is_json_and_no_object_is_told_to_be_one(samples: World) -> None:
+    answer = samples.caller().http.post("/v1/samples", json=["Ana"], headers={"Accept-Language": "en"})
+
+    assert (answer.status_code, answer.json()["fields"][0]["code"]) == (422, "not_an_object")
 
 
 def test_each_field_that_does_not_fit_is_named_in_plain_words(samples: World) -> None:

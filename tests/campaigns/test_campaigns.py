@@ -430,7 +430,9 @@ def test_a_verb_that_does_not_fit_the_state_says_which_state_it_is(shop: Shop, v
     with shop.work.session() as session, pytest.raises(WrongState) as refusal:
         verb(session, campaign_id)
 
-    assert refusal.value.extra == {"state": "draft"}
+    assert refusal.value.extra["state"] == "draft"
+    assert "draft" not in refusal.value.extra["states"]
+    assert refusal.value.extra["states"]
 
 
 def test_a_reply_counts_once_for_the_last_campaign_that_wrote(shop: Shop) -> None:
