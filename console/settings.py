@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KEY_BYTES = 32
@@ -116,14 +117,22 @@ def _decode(text: str) -> bytes:
 @cache
 def console_settings() -> ConsoleSettings:
     """The settings in force, read once per process; raises ConsoleSettingsError where they don't suffice."""
-    given = ConsoleSettings()
-    if not given.is_production:
-        given = ConsoleSettings(_env_file=_env_files(given.home))
+    try:
+        given = ConsoleSettings()
+        if not given.is_production:
+            given = ConsoleSettings(_env_file=_env_files(given.home))
+    except ValidationError as error:
+        raise ConsoleSettingsError(" ".join(map(_sentence, error.errors()))) from None
     _decode(given.console_key or given.master_key)
     if not given.redis_url:
         raise ConsoleSettingsError("MASTERIA_REDIS_URL is not set: the console lives on Redis.")
     _check_console_url(given)
     return given
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """What is wrong with one setting, on one line, without its value (it may be a secret)."""
+    return f"MASTERIA_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}."
 
 
 def _check_console_url(given: ConsoleSettings) -> None:

@@ -206,7 +206,8 @@ def logs(
     path = folder / f"{name}.log"
     if not name or not path.is_file():
         names = sorted(item.name.removesuffix(".log") for item in folder.glob("*.log"))
-        typer.echo("Logs: " + (", ".join(names) or "none yet; start with `make up`"))
+        told = "Logs: " + (", ".join(names) or "none yet; start with `make up`")
+        typer.echo(f"There is no log of {name!r}. {told}" if name else told, err=bool(name))
         raise typer.Exit(1 if name else 0)
     subprocess.run(["tail", *(["-f"] if follow else []), "-n", str(lines), str(path)], check=False)
 

@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KEY_BYTES = 32
@@ -28,6 +29,8 @@ REDIS_VARIABLE = "MASTERIA_REDIS_URL"
 # prometheus_client's: the folder in which the processes of one worker put their counts together.
 COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(?P<port>\d{1,5})")
+LAST_PORT = 65532  # the other workers of a machine take the three ports after it
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 WEAK_PASSWORDS = frozenset({"admin", "change-me", "changeme", "masteria", "password", "postgres", "secret"})
 # Without the look-alikes l, o, 0 and 1: people type it.
 READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -96,8 +99,22 @@ class Settings(BaseSettings):
     @classmethod
     def _can_be_listened_at(cls, given: str) -> str:
         found = LISTEN.fullmatch(given)
-        if given and (found is None or not 1 <= int(found["port"]) <= 65535):
-            raise ValueError("it names an address and a port, as in 127.0.0.1:9100")
+        if given and (found is None or not 1 <= int(found["port"]) <= LAST_PORT):
+            raise ValueError(f"it names an address and a port up to {LAST_PORT}, as in 127.0.0.1:9100")
+        return given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, given: str) -> str:
+        if given and not given.startswith(REDIS_SCHEMES):
+            raise ValueError("it is an address as redis://:password@host:6379/0")
+        return given
+
+    @field_validator("api_url", "public_url", "simulator_url", "graph_url")
+    @classmethod
+    def _is_on_the_web(cls, given: str) -> str:
+        if given and not (given.startswith(("http://", "https://")) and urlsplit(given).netloc):
+            raise ValueError("it is an address as https://api.example.com")
         return given
 
     @model_validator(mode="after")
@@ -185,6 +202,12 @@ def _env_files(home: Path) -> tuple[Path, ...]:
 
 def load_or_make_secrets(home: Path) -> dict[str, str]:
     """The secrets kept in `{home}/secrets.env`; what is missing is drawn and written there (mode 0600)."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"MASTERIA_HOME: {home} can't be used as a folder ({error.strerror}). Name another."
+        ) from error
     path = home / SECRETS_FILE
     kept = read_env_file(path)
     makers = {
@@ -195,7 +218,6 @@ def load_or_make_secrets(home: Path) -> dict[str, str]:
     missing = {name: make() for name, make in makers.items() if not kept.get(name)}
     if not missing:
         return kept
-    home.mkdir(parents=True, exist_ok=True)
     if path.exists():
         write_env_file(path, kept | missing)
         return kept | missing
@@ -319,6 +341,23 @@ def _password_is_weak(url: str) -> bool:
 def _sentences(error: ValidationError) -> str:
     """What is wrong with each setting, without repeating its value (it may be a secret)."""
     return "\n".join(
-        f"MASTERIA_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}."
+        f"MASTERIA_{'_'.join(str(part) for part in fault['loc']).upper()}: {_in_plain_words(fault)}."
         for fault in error.errors()
     )
+
+
+def _in_plain_words(fault: ErrorDetails) -> str:
+    """What does not fit, as an operator says it; the library speaks of patterns and inputs."""
+    kind, told = fault["type"], fault.get("ctx", {})
+    if kind == "value_error":
+        return str(told["error"])
+    if kind == "string_pattern_mismatch":
+        choices = str(told["pattern"]).strip("^$").strip("()").split("|")
+        return f"choose one of {', '.join(choices)}" if len(choices) > 1 else "it has a form as v25.0"
+    if kind == "enum":
+        return f"choose one of {str(told['expected']).replace(chr(39), '').replace(' or ', ', ')}"
+    if kind.startswith("int_"):
+        return "it is a whole number"
+    if kind.startswith("bool_"):
+        return "it is 1 or 0"
+    return str(fault["msg"])

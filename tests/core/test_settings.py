@@ -105,6 +105,43 @@ def test_a_setting_that_does_not_fit_is_named(home: Path, monkeypatch: pytest.Mo
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("LOG_LEVEL", "loud", "choose one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("ENVIRONMENT", "home", "choose one of development, test, production."),
+        ("GRAPH_VERSION", "25", "it has a form as v25.0."),
+        ("API_PORT", "x", "it is a whole number."),
+        ("REDIS_URL", "foo", "it is an address as redis://:password@host:6379/0."),
+        ("PUBLIC_URL", "foo", "it is an address as https://api.example.com."),
+        ("METRICS_LISTEN", "foo", "it names an address and a port up to 65532, as in 127.0.0.1:9100."),
+        (
+            "METRICS_LISTEN",
+            "127.0.0.1:65533",
+            "it names an address and a port up to 65532, as in 127.0.0.1:9100.",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_in_the_operators_words(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"MASTERIA_{name}", value)
+
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+
+    assert str(refused.value) == f"MASTERIA_{name}: {said}"
+
+
+def test_a_home_that_is_no_folder_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "file").write_text("")
+    monkeypatch.setenv("MASTERIA_HOME", str(home / "file"))
+
+    with pytest.raises(SettingsError, match=r"MASTERIA_HOME: .*file can't be used as a folder"):
+        read_settings()
+
+
 def test_no_secret_shows_in_a_printed_setting(home: Path) -> None:
     given = read_settings()
 

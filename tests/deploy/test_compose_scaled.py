@@ -40,6 +40,8 @@ def filled(text: str) -> str:
             return "q83vEjRWeJq83vEjRWeJASNFZ4mrze8BI0VniavN7wE="
         if match["name"].endswith("_KEY"):
             return "ASNFZ4mrze8BI0VniavN74mrze8BI0VniavN7wEjRWc="
+        if match["name"].endswith("_URL"):
+            return "https://masteria.example.com"
         return f"{match['name'].lower()}0f3a9c"
 
     return GIVEN.sub(value, text)
