@@ -95,6 +95,7 @@ def soak(stack: Stack, minutes: float, seed: int) -> list[str]:
         print(f"{part:18} {pid:7} {used:7.1f} MB {slope:+7.2f} MB/h", flush=True)
         if slope > GOAL:
             grows.append(f"memory: {part} ({pid}) grows by {slope:.2f} MB an hour")
+    blast.behave()  # a provider that brakes now and then keeps a number slow, however fast it may be
     blast.set_rate(CATCHES_UP)  # what the faults cost
     blast.wait_for_calm()
     assert blast.accepted(), "nothing was sent at all"
