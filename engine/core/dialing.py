@@ -145,6 +145,11 @@ class Dialer:
         if dial is not None:
             self._drop(dial)
 
+    def abandon(self) -> None:
+        """In a child that was forked from the process whose it is: let go of its sockets, which stay as they are."""
+        for dial in self._by_fd.values():
+            dial.sock.close()
+
     def close(self) -> None:
         """Give up all."""
         for who in list(self._dials):

@@ -345,6 +345,16 @@ class Wire:
         self._poller.unregister(descriptor)
         connection.sock.close()
 
+    def abandon(self) -> None:
+        """In a child that was forked from the process whose it is: let go of its sockets, which stay as they are.
+
+        Nothing is unwatched, as the list of what is watched is the parent's too.
+        """
+        for connection in self._by_fd.values():
+            connection.sock.close()
+        self._dialer.abandon()
+        self._poller.close()
+
     def close(self) -> None:
         """Close every connection."""
         for connection in [*self._busy, *(one for kept in self._resting.values() for one in kept)]:

@@ -127,6 +127,11 @@ class Dispatcher:
         self._wire.close()
         self._book.close()
 
+    def abandon(self) -> None:
+        """In a child that was forked from the process whose it is: its lines and its book are not the child's."""
+        self._wire.abandon()
+        self._book.abandon()
+
     def _claim(self) -> int | None:
         """Lease more ranges when it is time; answers how many came, None when nobody was asked."""
         now = time.monotonic()

@@ -91,6 +91,10 @@ class WireBook:
         """Close the book; one with nothing in it goes."""
         if len(self._free) == SLOTS:
             self._path.unlink(missing_ok=True)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of it as it is: also in a child that was forked from the process whose it is, and would hold its lock."""
         self._pages.close()
         os.close(self._file)
 

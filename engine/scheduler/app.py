@@ -21,6 +21,7 @@ from engine.core.settings import settings
 from engine.scheduler.counts import forget_door, tell_counts
 from engine.scheduler.job import counted
 from engine.scheduler.jobs import JOBS
+from engine.scheduler.jobs.messaging import forget_dispatcher
 from engine.scheduler.memory import let_go, settle
 from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
@@ -95,6 +96,7 @@ def _own_connections(**_: Any) -> None:
     What was loaded before the fork stays for good: the collector need not look at it, nor unshare its memory. What is
     made later goes by its own references, thousands at a time, so the collector comes less often.
     """
+    forget_dispatcher()
     settle()
     for engine in (db.app_engine, system.system_engine):
         if engine.cache_info().currsize:

@@ -27,6 +27,13 @@ def _dispatcher() -> Dispatcher:
     return Dispatcher(stop=stopping)
 
 
+def forget_dispatcher() -> None:
+    """For a child that was forked from a process which has sent itself: two must not write into one wire book."""
+    if _dispatcher.cache_info().currsize:
+        _dispatcher().abandon()
+        _dispatcher.cache_clear()
+
+
 def _send() -> bool:
     called = _dispatcher().run(SLICE_SECONDS)
     if stopping.is_set() or not called:
