@@ -300,7 +300,7 @@ class Dispatcher:
 
     def _keep_up(self, session: Session, held: Range) -> None:
         try:
-            held.line.keep_up(session)
+            held.line.read(session)
         except DecryptionFailed as error:
             held.stop_for = Misconfigured("secret_unreadable", detail=str(error))
 

@@ -1,6 +1,6 @@
 """A channel as the dispatcher holds it: how to ask, how fast, and whether it rests.
 
-Held in the process for some seconds, so that a message costs no query for its channel, its template or its tokens.
+Held in the process, so that a message costs no query for its channel, its template or its tokens.
 """
 
 import time
@@ -35,7 +35,6 @@ from engine.messaging.models import Channel, ChannelKind, TemplateSnapshot
 from engine.messaging.rendering import compile_template
 from engine.messaging.stops import FAILING, note_well
 
-KEPT_SECONDS = 15.0
 LOOKED_AT_EVERY = 1.0  # seconds between two looks at whether a channel that sends was changed
 NOTED_EVERY = 20.0  # seconds between two notes of when the channel last sent
 ANSWERS_WITHIN = 10.0  # seconds in which a provider that was asked answers, or is taken to be still away
@@ -70,11 +69,10 @@ class Line:
     portfolio: str
     limit: int | None  # people that its portfolio may begin to write to in a day
     _credentials: Credentials
-    _bucket: LocalBucket
 
     def __init__(self, channel_id: UUID) -> None:
         self.id = channel_id
-        self.rate = 0.0
+        self._bucket = LocalBucket(0.0)
         self.breaker = Breaker()
         self.resting_until = 0.0
         self.spent_until = 0.0  # the account's limit of the day is reached: no bulk before
@@ -83,9 +81,8 @@ class Line:
         self._begun = 0
         self._begun_since = 0.0
         self._pace = 0.0
-        self._read_at = self._noted_at = float("-inf")
-        self._looked_at = 0.0
-        self._revision = 0
+        self._looked_at = self._noted_at = float("-inf")
+        self._revision = 0  # none is
         self._tokens = 0
         self._ask_again_at = 0.0
         self._is_alone = False  # without Redis, as far as it knows
@@ -96,34 +93,27 @@ class Line:
         self._written_since = float("-inf")
 
     def read(self, session: Session) -> None:
-        """Read the channel, again after some seconds: a new token, another rate."""
-        if time.monotonic() - self._read_at < KEPT_SECONDS:
-            return
-        channel = session.scalars(select(Channel).where(Channel.id == self.id)).one()
-        self._credentials = credentials_of(session, channel)
-        self.kind = ChannelKind(channel.kind)
-        self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
-        self.portfolio, self.limit = channel.limited_as, limit_of(channel.messaging_limit)
-        if self.rate != channel.rate_per_second:
-            self.rate = float(channel.rate_per_second)
-            self._bucket = LocalBucket(self.rate)
-            self._tokens = min(self._tokens, 0)  # what was granted at another rate
-        self._read_at = self._looked_at = time.monotonic()
-        self._revision = channel.revision
+        """Read the channel, and again once it was changed, also while it sends: another rate, another token.
 
-    def keep_up(self, session: Session) -> None:
-        """Read the channel anew where it was changed while it sends: another rate, another token.
-
-        DecryptionFailed where its secrets can't be read any more.
+        DecryptionFailed where its secrets can't be read.
         """
         now = time.monotonic()
         if now - self._looked_at < LOOKED_AT_EVERY:
             return
+        [seen] = run(session, "select revision from channels where id = %(id)s", id=self.id)
+        if seen.revision != self._revision:
+            self._take_in(session, session.scalars(select(Channel).where(Channel.id == self.id)).one())
         self._looked_at = now
-        [channel] = run(session, "select revision from channels where id = %(id)s", id=self.id)
-        if channel.revision != self._revision:
-            self._read_at = float("-inf")
-            self.read(session)
+
+    def _take_in(self, session: Session, channel: Channel) -> None:
+        self._credentials = credentials_of(session, channel)
+        self.kind = ChannelKind(channel.kind)
+        self.adapter, self.checker = adapter_for(self.kind), checker_for(self.kind)
+        self.portfolio, self.limit = channel.limited_as, limit_of(channel.messaging_limit)
+        if self._bucket.rate != channel.rate_per_second:
+            self._bucket.rate = channel.rate_per_second
+            self._tokens = min(self._tokens, 0)  # what was granted at another rate
+        self._revision = channel.revision
 
     def begin(self, slot: int) -> None:
         """Count a call that begins."""
@@ -133,6 +123,11 @@ class Line:
     def end(self, slot: int) -> None:
         """That call has ended."""
         del self._calls[slot]
+
+    @property
+    def rate(self) -> float:
+        """Messages per second, of all processes together."""
+        return self._bucket.rate
 
     @property
     def under_way(self) -> int:
