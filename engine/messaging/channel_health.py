@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from engine.core.clock import now
@@ -24,7 +25,7 @@ from engine.messaging.connections import (
     verify_token_of,
     webhook_url,
 )
-from engine.messaging.daily_limit import share_limit
+from engine.messaging.daily_limit import carry_over
 from engine.messaging.failures import explain
 from engine.messaging.models import Channel, ChannelKind, ChannelStatus
 
@@ -83,7 +84,7 @@ def check_channel(work: Work, channel_id: UUID) -> Channel:
     if business is not None:
         # Apart from what follows: that locks the channel's gate before its row.
         with work.session() as session:
-            share_limit(session, channel.kind, channel.environment, channel.portfolio, business)
+            belong_to(session, channel, business)
     with work.session() as session:
         return _record(session, channel_id, state, error)
 
@@ -129,6 +130,21 @@ def _owner_of(checker: ChecksAccount, credentials: Credentials) -> str | None:
             "channel.owner_not_told", account=credentials.portfolio, code=error.code, detail=error.detail
         )
         return None
+
+
+def belong_to(session: Session, channel: Channel, business: str) -> None:
+    """All numbers of a channel's account share the limit of this portfolio from now on."""
+    carry_over(session, channel.portfolio, business)
+    session.execute(
+        update(Channel)
+        .where(
+            Channel.kind == channel.kind,
+            Channel.environment == channel.environment,
+            Channel.portfolio == channel.portfolio,
+            Channel.business.is_distinct_from(business),
+        )
+        .values(business=business, revision=Channel.revision + 1)
+    )
 
 
 def _record(

@@ -133,26 +133,14 @@ on conflict (tenant_id, portfolio, slot) do update set n = reach_slots.n + exclu
 """
 
 
-def share_limit(session: Session, kind: str, environment: str, account: str, portfolio: str) -> None:
-    """All numbers of an account count with its portfolio from now on, and who they wrote to today is not forgotten.
+def carry_over(session: Session, account: str, portfolio: str) -> None:
+    """Whom an account wrote to today in its own name counts for its portfolio from now on.
 
     The first thing that a transaction locks, as `take` is.
     """
     for name in sorted({account, portfolio}):
         _lock(session, name)
-    changed = run(
-        session,
-        """update channels set business = %(portfolio)s
-           where kind = %(kind)s and environment = %(environment)s and portfolio = %(account)s
-             and business is distinct from %(portfolio)s
-           returning id""",
-        kind=kind,
-        environment=environment,
-        account=account,
-        portfolio=portfolio,
-    )
-    if changed:
-        run(session, _MOVE, account=account, portfolio=portfolio)
+    run(session, _MOVE, account=account, portfolio=portfolio)
 
 
 def take(session: Session, portfolio: str, limit: int, addresses: Sequence[str]) -> tuple[set[str], Budget]:

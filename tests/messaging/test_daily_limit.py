@@ -5,20 +5,20 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
 from engine.campaigns import queries, service
 from engine.core.clock import now
 from engine.core.db import run
 from engine.core.ids import uuid7
 from engine.messaging import dispatch, ledger
-from engine.messaging.daily_limit import ReachedPerson, ReachSlot, budget_of, limit_of, share_limit, take
+from engine.messaging.channel_health import belong_to
+from engine.messaging.daily_limit import ReachedPerson, ReachSlot, budget_of, carry_over, limit_of, take
 from engine.messaging.models import Channel, DueSend, Origin
 from engine.scheduler import clearing
 from tests.campaigns.test_campaigns import begin
 from tests.messaging.sending import due, provider, queue_blast, send, shop, states
 from tests.provider import Provider
-from tests.workshop import Shop, add_people, messages_of
+from tests.workshop import Shop, add_channel, add_people, messages_of
 
 __all__ = ["provider", "shop"]
 
@@ -36,11 +36,7 @@ def phones(first: int, amount: int) -> list[str]:
 
 def used(shop: Shop) -> int:
     with shop.work.session() as session:
-        return used_of(session)
-
-
-def used_of(session: Session) -> int:
-    return budget_of(session, ACCOUNT, 10).used
+        return budget_of(session, ACCOUNT, 10).used
 
 
 @pytest.mark.parametrize(
@@ -119,26 +115,31 @@ def test_what_an_account_did_today_counts_for_the_portfolio_that_it_belongs_to(s
         take(session, "portfolio", 10, phones(3, 2))
     for _ in range(2):
         with shop.work.session() as session:
-            share_limit(session, "whatsapp_cloud", "live", ACCOUNT, "portfolio")
+            carry_over(session, ACCOUNT, "portfolio")
 
     with shop.work.session() as session:
-        [channel] = session.scalars(select(Channel))
         before = [budget_of(session, name, 10).used for name in (ACCOUNT, "portfolio")]
         refused, _ = take(session, "portfolio", 10, phones(0, 10))
 
-    assert channel.limited_as == "portfolio"
     assert before == [0, 6], "who was written to by both counts twice for the rest of the day"
     assert refused == set(phones(9, 1))
 
 
-def test_a_portfolio_of_the_sandbox_is_none_of_a_live_account(shop: Shop) -> None:
+def test_all_numbers_of_an_account_belong_to_its_portfolio_and_no_other_does(shop: Shop) -> None:
     with shop.work.session() as session:
-        take(session, ACCOUNT, 10, phones(0, 4))
-        share_limit(session, "whatsapp_cloud", "sandbox", ACCOUNT, "portfolio")
-        [channel] = session.scalars(select(Channel))
+        sister, sandbox, stranger = (add_channel(session, 80) for _ in range(3))
+        session.execute(update(Channel).where(Channel.id == sandbox).values(environment="sandbox"))
+        session.execute(update(Channel).where(Channel.id == stranger).values(portfolio="another"))
+    with shop.work.session() as session:
+        before = {channel.id: channel.revision for channel in session.scalars(select(Channel))}
+        for _ in range(2):
+            belong_to(session, session.get_one(Channel, (shop.tenant_id, sister)), "portfolio")
 
-        assert channel.limited_as == ACCOUNT
-        assert used_of(session) == 4
+    with shop.work.session() as session:
+        changed = {c.id: c.limited_as for c in session.scalars(select(Channel)) if c.revision != before[c.id]}
+        revisions = {c.id: c.revision - before[c.id] for c in session.scalars(select(Channel))}
+    assert changed == {shop.channel_id: "portfolio", sister: "portfolio"}
+    assert set(revisions.values()) == {0, 1}, "what was known changes nothing"
 
 
 def test_processes_that_take_at_once_do_not_take_too_much_together(shop: Shop) -> None:
