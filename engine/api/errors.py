@@ -140,14 +140,12 @@ def problem(error: MasterIAError, locale: str) -> Response:
 
 def _in_words(values: Mapping[str, Any], locale: str) -> dict[str, Any]:
     """The values of a text, with a state among them as people say it; `extra` keeps its code."""
-    return {
-        name: ", ".join(state_in_words(state, locale) for state in value)
-        if name == "states"
-        else state_in_words(value, locale)
-        if name in ("state", "status")
-        else value
-        for name, value in values.items()
-    }
+    said = dict(values)
+    for name in said.keys() & {"state", "status"}:
+        said[name] = state_in_words(said[name], locale)
+    if "states" in said:
+        said["states"] = ", ".join(state_in_words(state, locale) for state in said["states"])
+    return said
 
 
 def _headers(error: MasterIAError) -> dict[str, str]:
@@ -162,7 +160,10 @@ def _headers(error: MasterIAError) -> dict[str, str]:
 
 def plain_error(status: int) -> MasterIAError:
     """The error that a bare HTTP status stands for."""
-    code, text = PLAIN.get(status, (f"http_{status}", TITLES.get(status, TITLES[500])))
+    return _of_http(status, *PLAIN.get(status, (f"http_{status}", TITLES.get(status, TITLES[500]))))
+
+
+def _of_http(status: int, code: str, text: str) -> MasterIAError:
     error = MasterIAError(code, text)
     # The closed tree has no class for what only HTTP knows (no such route, no such method).
     error.status = status  # type: ignore[misc]
@@ -179,16 +180,11 @@ def storage_error(error: DBAPIError) -> MasterIAError | None:
     return STATES.get(state) or STATES.get(state[:2])
 
 
-def _not_said_to_be_json() -> MasterIAError:
-    error = MasterIAError(
-        "not_said_to_be_json",
-        N_("Send this as JSON, and say so: with the header Content-Type: application/json."),
-    )
-    error.status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE  # type: ignore[misc]
-    return error
-
-
-NOT_SAID_TO_BE_JSON = _not_said_to_be_json()
+NOT_SAID_TO_BE_JSON = _of_http(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "not_said_to_be_json",
+    N_("Send this as JSON, and say so: with the header Content-Type: application/json."),
+)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
@@ -220,7 +216,7 @@ def _says_json(request: Request) -> bool:
 def _methods_at(request: Request) -> list[str]:
     """All methods that this address takes; the framework tells those of its first route alone."""
     found: set[str] = set()
-    for route in getattr(request.app.state, "routes", ()):
+    for route in request.app.state.routes:
         if isinstance(route, Route) and route.matches(dict(request.scope))[0] is not Match.NONE:
             found |= route.methods or set()
     return sorted(found)
