@@ -98,19 +98,22 @@ class Breaker:
             self._recent.append(failed)
             if failed and sum(self._recent) >= TOO_MANY:
                 self._away_since = time.monotonic()
-                self._open(FIRST_REST)
-                self._rest = FIRST_REST * 2
+                self._rest = FIRST_REST
+                self._open_for_longer_each_time()
                 return True
         elif self.phase is Phase.TRYING:
             if failed:
-                self._open(self._rest)
-                self._rest = min(self._rest * 2, LONGEST_REST)
+                self._open_for_longer_each_time()
                 return True
             self._taken += 1
             if self._taken >= ON_TRIAL:
                 self.phase = Phase.CLOSED
                 self._recent.clear()
         return False
+
+    def _open_for_longer_each_time(self) -> None:
+        self._open(self._rest)
+        self._rest = min(self._rest * 2, LONGEST_REST)
 
     def _open(self, rest: float) -> None:
         self.phase = Phase.OPEN
