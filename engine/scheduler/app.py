@@ -22,7 +22,7 @@ from engine.scheduler.counts import forget_door, tell_counts
 from engine.scheduler.job import counted
 from engine.scheduler.jobs import JOBS
 from engine.scheduler.jobs.messaging import forget_dispatcher
-from engine.scheduler.memory import let_go, settle
+from engine.scheduler.memory import collect_now_and_then, set_aside_what_is_loaded
 from engine.scheduler.shutdown import stopping
 from engine.scheduler.sweeper import Sweeper, forget_bell
 from engine.scheduler.timetable import TIMETABLE
@@ -76,7 +76,7 @@ def job(name: str) -> None:
         log.exception("job.failed", job=name)
         raise
     finally:
-        let_go()
+        collect_now_and_then()
 
 
 def send_bell(name: str) -> None:
@@ -97,7 +97,7 @@ def _own_connections(**_: Any) -> None:
     made later goes by its own references, thousands at a time, so the collector comes less often.
     """
     forget_dispatcher()
-    settle()
+    set_aside_what_is_loaded()
     for engine in (db.app_engine, system.system_engine):
         if engine.cache_info().currsize:
             engine().dispose(close=False)
@@ -115,7 +115,7 @@ class Sweeping(StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """Begin to sweep."""
-        settle()
+        set_aside_what_is_loaded()
         queues = frozenset(parent.app.amqp.queues.consume_from)
         sweeper = Sweeper(queues, send_bell, lambda: bool(active_requests))
         threading.Thread(target=sweeper.run, args=(stopping,), name="sweeper", daemon=True).start()

@@ -15,13 +15,13 @@ COLLECT_AT = (20_000, 10, 10)
 _looked_at = 0.0
 
 
-def settle() -> None:
+def set_aside_what_is_loaded() -> None:
     """What is there now stays: it need not be looked at again, nor its pages be copied from a parent's."""
     gc.freeze()
     gc.set_threshold(*COLLECT_AT)
 
 
-def let_go() -> None:
+def collect_now_and_then() -> None:
     """Give back what nobody needs any more, once a minute at most."""
     global _looked_at  # noqa: PLW0603 (of the process, as the collector is)
     now = time.monotonic()

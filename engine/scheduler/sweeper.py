@@ -18,7 +18,7 @@ from engine.core.redis import client, subscriber
 from engine.core.system import system_session
 from engine.scheduler.job import Job, counted
 from engine.scheduler.jobs import JOBS
-from engine.scheduler.memory import let_go
+from engine.scheduler.memory import collect_now_and_then
 
 TICK = 1.0
 WAITING_MS = 3000  # a bell that waits longer than this in its queue may be rung again
@@ -87,7 +87,7 @@ class Sweeper:
                 for name in self._listen() | self._held_back:
                     self._pass_on(JOBS[name])
                 self._look()
-                let_go()
+                collect_now_and_then()
             except DatabaseAway:
                 log.warning("sweeper.database_away")
                 time.sleep(TICK)
