@@ -1,8 +1,10 @@
 """What runs: every process of the product, its command, its place in the order, and how its health is asked."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 from signal import Signals
 
@@ -96,11 +98,9 @@ def doors(given: Settings) -> tuple[Program, ...]:
 def work(given: Settings) -> tuple[Program, ...]:
     """The processes that work by themselves; a call in flight gets its time to end."""
 
-    def worker(queue: str, processes: int, pool: str = "prefork", *, place: int) -> Program:
-        name = f"worker-{queue}"
-        host, port, counts = _counts_of(given, name, place)
+    def worker(queue: str, processes: int, pool: str = "prefork") -> Program:
         return Program(
-            name=name,
+            name=f"worker-{queue}",
             group=Group.WORK,
             command=_python(
                 *("celery", "-A", "engine.scheduler.app", "worker", "-Q", queue, "-n", f"{queue}@%h"),
@@ -110,10 +110,6 @@ def work(given: Settings) -> tuple[Program, ...]:
             stop_seconds=WORK_STOP_SECONDS,
             steady_seconds=WORK_STEADY_SECONDS,
             children=processes if pool == "prefork" else 0,
-            setting="MASTERIA_METRICS_LISTEN",
-            port=port,
-            host=host,
-            environment=counts,
         )
 
     schedule = given.home / "run" / "beat-schedule"
@@ -127,25 +123,28 @@ def work(given: Settings) -> tuple[Program, ...]:
         stop_seconds=3,
         steady_seconds=WORK_STEADY_SECONDS,
     )
-    return (
-        worker("send", 2, place=0),
-        worker("events", 2, place=1),
+    workers = (
+        worker("send", 2),
+        worker("events", 2),
         # PostgreSQL does the work here; a thread of the worker's own process saves a child's memory.
-        worker("audiences", 1, pool="threads", place=2),
-        worker("jobs", 1, place=3),
-        beat,
+        worker("audiences", 1, pool="threads"),
+        worker("jobs", 1),
     )
+    return (*starmap(partial(_telling_counts, given), enumerate(workers)), beat)
 
 
-def _counts_of(given: Settings, name: str, place: int) -> tuple[str, int | None, dict[str, str]]:
-    """Where a worker tells its counts and how it is told so: the first at the port of the settings, the others after it."""
+def _telling_counts(given: Settings, place: int, worker: Program) -> Program:
+    """A worker that tells its counts, where the settings say so: the first at the port there, the others after it."""
     if given.metrics_address is None:
-        return LOOPBACK, None, {}
+        return worker
     host, first = given.metrics_address
     port = first + place
     listen = f"{given.metrics_listen.rpartition(':')[0]}:{port}"
-    folder = given.home / "run" / "counts" / name
-    return host, port, {"MASTERIA_METRICS_LISTEN": listen, COUNTS_VARIABLE: str(folder)}
+    folder = given.home / "run" / "counts" / worker.name
+    return replace(
+        worker, host=host, port=port, setting="MASTERIA_METRICS_LISTEN",
+        environment={"MASTERIA_METRICS_LISTEN": listen, COUNTS_VARIABLE: str(folder)},
+    )  # fmt: skip
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
