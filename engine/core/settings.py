@@ -13,7 +13,7 @@ import secrets
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -29,6 +29,7 @@ REDIS_VARIABLE = "MASTERIA_REDIS_URL"
 # prometheus_client's: the folder in which the processes of one worker put their counts together.
 COUNTS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(?P<port>\d{1,5})")
+GRAPH_VERSION = re.compile(r"v\d+\.\d+")
 LAST_PORT = 65532  # the other workers of a machine take the three ports after it
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 WEAK_PASSWORDS = frozenset({"admin", "change-me", "changeme", "masteria", "password", "postgres", "secret"})
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     simulator_url: str = ""
     graph_url: str = "https://graph.facebook.com"
-    graph_version: str = Field(default="v25.0", pattern=r"^v\d+\.\d+$")
+    graph_version: str = "v25.0"
 
     master_key: str = Field(default="", repr=False)
     signing_key: str = Field(default="", repr=False)
@@ -91,7 +92,7 @@ class Settings(BaseSettings):
     # Whose word about the caller's address counts (X-Forwarded-For): addresses and networks, parted by commas.
     trusted_proxies: str = "127.0.0.1"
     demo_password: str = Field(default="", repr=False)
-    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     # Where a worker tells Prometheus what it counted, as address:port; nowhere when empty.
     metrics_listen: str = ""
 
@@ -101,6 +102,13 @@ class Settings(BaseSettings):
         found = LISTEN.fullmatch(given)
         if given and (found is None or not 1 <= int(found["port"]) <= LAST_PORT):
             raise ValueError(f"it names an address and a port up to {LAST_PORT}, as in 127.0.0.1:9100")
+        return given
+
+    @field_validator("graph_version")
+    @classmethod
+    def _is_a_version(cls, given: str) -> str:
+        if not GRAPH_VERSION.fullmatch(given):
+            raise ValueError("it has the form of v25.0")
         return given
 
     @field_validator("redis_url")
@@ -351,11 +359,8 @@ def _in_plain_words(fault: ErrorDetails) -> str:
     kind, told = fault["type"], fault.get("ctx", {})
     if kind == "value_error":
         return str(told["error"])
-    if kind == "string_pattern_mismatch":
-        choices = str(told["pattern"]).strip("^$").strip("()").split("|")
-        return f"choose one of {', '.join(choices)}" if len(choices) > 1 else "it has a form as v25.0"
-    if kind == "enum":
-        return f"choose one of {str(told['expected']).replace(chr(39), '').replace(' or ', ', ')}"
+    if kind in ("enum", "literal_error"):
+        return f"choose one of {', '.join(re.findall(r"'([^']*)'", told['expected']))}"
     if kind.startswith("int_"):
         return "it is a whole number"
     if kind.startswith("bool_"):

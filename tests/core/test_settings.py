@@ -110,7 +110,7 @@ def test_a_setting_that_does_not_fit_is_named(home: Path, monkeypatch: pytest.Mo
     [
         ("LOG_LEVEL", "loud", "choose one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         ("ENVIRONMENT", "home", "choose one of development, test, production."),
-        ("GRAPH_VERSION", "25", "it has a form as v25.0."),
+        ("GRAPH_VERSION", "25", "it has the form of v25.0."),
         ("API_PORT", "x", "it is a whole number."),
         ("REDIS_URL", "foo", "it is an address as redis://:password@host:6379/0."),
         ("PUBLIC_URL", "foo", "it is an address as https://api.example.com."),
