@@ -13,7 +13,8 @@ from console.i18n import N_
 class CampaignLive(Component):
     """Status and buttons, progress with speed and time left, states, funnel, and why some failed.
 
-    Draws the API's campaign ({name, status, counts, rate_per_second, seconds_left, …}). Buttons show when the
+    Draws the API's campaign ({name, status, counts, rate_per_second, seconds_left, …}), `held` where it is to send and
+    something keeps it from that. Buttons show when the
     status allows them and `allowed` (the user's permissions) names them: start, pause, resume, cancel, retry,
     test, edit, export, duplicate, delete.
 

@@ -12,7 +12,7 @@ from console.i18n import N_
 from console.views import campaign_deeds as deeds
 from console.views.base import Soon, View, answer_queries, plain, plain_all
 from console.views.campaign_plan import CampaignPlan
-from console.views.campaigns import is_moving
+from console.views.campaigns import is_moving, why_held
 from console.views.test_send import TestSend
 from engine.client import Fact, FactKind
 
@@ -51,6 +51,11 @@ def recipient_cells(row: Row) -> Row:
         "replied": row.get("replied_at"),
         "at": next((row[moment] for moment in moments if row.get(moment)), None),
     }
+
+
+def as_drawn(row: Row) -> Row:
+    """A campaign as its page draws it."""
+    return {**row, "held": bool(why_held(row))}
 
 
 class CampaignPage(View):
@@ -160,7 +165,7 @@ class CampaignPage(View):
     def _draw(self) -> None:
         row = self.frame.row(self._id)
         if row is not None:
-            self.live.draw(row)
+            self.live.draw(as_drawn(row))
             self._lay_out(row)
             if self.on_screen:
                 self.tab.shell.title = str(row.get("name") or "")
@@ -194,7 +199,7 @@ class CampaignPage(View):
         if self._id not in changes.changed:
             return
         row = self.frame.row(self._id) or {}
-        self.live.patch(row)
+        self.live.patch(as_drawn(row))
         self._lay_out(row)
         if "status" in changes.changed[self._id] or is_moving(row) != was_moving:
             self.tab.start(self._again)

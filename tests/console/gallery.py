@@ -149,7 +149,7 @@ class Gallery:
             campaign |= {"status": "draft", "scheduled_at": tomorrow, "started_at": None}
         if self.shell.route == "/halted":
             refused = {"code": "token_refused", "text": "Meta refuses the access token."}
-            campaign |= {"pause_reason": refused, "rate_per_second": 0.0, "seconds_left": None}
+            campaign |= {"pause_reason": refused, "rate_per_second": 0.0, "seconds_left": None, "held": True}
         if self.shell.route == "/stopped":
             gone = {"code": "template_gone", "text": "The template of this campaign was deleted."}
             campaign |= {"status": "paused", "pause_reason": gone}

@@ -133,16 +133,20 @@ def test_a_campaign_is_fetched_again_when_it_or_its_connection_comes_to_stand_di
     ear = Ear(view.live)
     running = store.campaigns[0]
     enter(view, campaign_id=running["id"])
-    running["pause_reason"] = {"code": "token_refused", "text": "Meta refuses the access token."}
+    running |= {
+        "rate_per_second": 0.0,
+        "pause_reason": {"code": "token_refused", "text": "Meta refuses the access token."},
+    }
 
     take(view, fact("channel.changed", {"id": running["channel_id"], "revision": 2, "status": "attention"}))
-    by_channel = ear.last("campaign")["campaign"].get("pause_reason")
+    by_channel, held = (ear.last("campaign")["campaign"].get(name) for name in ("pause_reason", "held"))
     running["pause_reason"] = None
     take(view, fact("campaign.changed", {"id": running["id"], "revision": 3, "status": "paused"}))
     by_itself = ear.last("campaign")["campaign"]["pause_reason"]
 
-    assert by_channel["code"] == "token_refused"
+    assert (by_channel["code"], held) == ("token_refused", True)
     assert by_itself is None
+    assert not ear.last("campaign")["campaign"]["held"]
 
 
 def take(view: CampaignPage | CampaignList, told: Fact) -> None:

@@ -123,11 +123,8 @@ function BackLink({back}) {
   return <Link className="back" path={back}><Icon name="ArrowLeft" size={14}/>{t("back")}</Link>
 }
 
-/** How it stands, in a word: one that is to send and does not waits for its connection, as the list says too. */
-const standOf = c => (c.status === "running" && c.pause_reason?.text && c.pause_reason.code !== "changing" && !(c.rate_per_second > 0) ? "held" : c.status)
-
 function Head({campaign, back, allowed, commands}) {
-  const {t, f} = useKit(), stand = standOf(campaign)
+  const {t, f} = useKit(), stand = campaign.held ? "held" : campaign.status
   useNow()
   const about = [campaign.template_name, campaign.channel_name, campaign.started_at ? t("started", {when: f.instant(campaign.started_at)}) : campaign.created_at && t("created", {when: f.instant(campaign.created_at)})].filter(Boolean)
   return <div className="top"><div className="tt"><BackLink back={back}/>
